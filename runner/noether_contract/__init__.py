@@ -1,0 +1,4 @@
+"""The contract between supervisor and runner: messages, outcomes, framing, exit codes, JSON values.
+
+Both programs import this package; it imports neither of them.
+"""

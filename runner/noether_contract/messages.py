@@ -1,0 +1,249 @@
+"""What supervisor and runner say to each other.
+
+One `RunRequest` line goes in on the runner's standard input, which then stays open as the
+lifeline: its end means that the supervisor is gone, and the runner ends the run. `Event` lines
+come out on standard output, the last one is the `RunReport`. Every message is frozen and refuses
+unknown members; durations are milliseconds, sizes bytes, limits seconds.
+"""
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from noether_contract.outcomes import ErrorClass, ErrorCode, RunStatus
+
+PROTOCOL_VERSION: Final = 1
+
+
+class Message(BaseModel):
+    """Base of all messages: immutable, unknown members refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=False)
+
+
+class FileStoreRef(Message):
+    """A JSON store file (`stages.md` §5); `path` is absolute."""
+
+    kind: Literal["file"] = "file"
+    path: str
+
+
+class RegistryRef(Message):
+    """A registry (`stages.md` §7); the key never reaches a stage."""
+
+    kind: Literal["registry"] = "registry"
+    url: str
+    api_key: str | None = Field(default=None, repr=False)
+
+
+StoreRef = Annotated[FileStoreRef | RegistryRef, Field(discriminator="kind")]
+
+
+class Limits(Message):
+    """Bounds of one run; the defaults are those of `scheduler.md` §2 and `runtimes.md` §7.10."""
+
+    run_seconds: float = 300.0
+    stage_seconds: float = 30.0
+    memory_bytes: int = 1024 * 1024 * 1024
+    cpu_seconds: float | None = None
+    output_bytes: int = 10 * 1024 * 1024
+    log_bytes: int = 64 * 1024
+    max_processes: int = 256
+    linger_ms: int = 1000
+    term_grace_ms: int = 500
+
+
+class Grants(Message):
+    """What stages may see and touch beyond their private directory (`runtimes.md` §7.7).
+
+    `environment` is the complete environment of every stage, except `TMPDIR`. Values of the names
+    in `secret_names` are masked wherever text leaves the runner. `withheld_names` are variables
+    that the service has but did not grant: named in the failure text of a stage that reads one.
+    """
+
+    environment: dict[str, str] = Field(default_factory=dict, repr=False)
+    secret_names: tuple[str, ...] = ()
+    withheld_names: tuple[str, ...] = ()
+    fs_read: tuple[str, ...] = ()
+    fs_write: tuple[str, ...] = ()
+    network: bool | None = None
+
+
+class RunRequest(Message):
+    """Everything one run needs. `graph_text` is the file as read; `graph_path` is for messages."""
+
+    version: Literal[1] = PROTOCOL_VERSION
+    run_id: str
+    job: str | None = None
+    graph_text: str
+    graph_path: str
+    input_text: str = "null"
+    store: StoreRef
+    cache_dir: str
+    work_dir: str
+    limits: Limits = Limits()
+    grants: Grants = Grants()
+    isolation: Literal["none", "auto", "bwrap", "landlock"] = "none"
+    verify: Literal["content", "signed"] = "content"
+    trusted_keys: tuple[str, ...] = ()
+    type_check: Literal["error", "warn", "off"] = "error"
+    output_check: Literal["error", "warn", "off"] = "warn"
+    allow_effects: tuple[str, ...] | None = None
+    allow_capabilities: tuple[str, ...] | None = None
+    budget_cents: int | None = None
+    stage_user: str | None = None
+    dry_run: bool = False
+
+
+class ErrorRecord(Message):
+    """Why something failed. `path` is the node's place in the graph (`root.stages[1]`)."""
+
+    code: ErrorCode
+    message: str
+    path: str | None = None
+    stage_id: str | None = None
+    stage_name: str | None = None
+    error_class: ErrorClass | None = None
+    line: int | None = None
+    column: int | None = None
+
+
+class StageFailure(Message):
+    """The `Failed` form of a stage status on the wire (`graph.md` §5.2)."""
+
+    code: Literal["EXECUTION_ERROR"] = "EXECUTION_ERROR"
+    message: str
+
+
+class FailedStatus(Message):
+    """`{"Failed": {...}}`."""
+
+    Failed: StageFailure
+
+
+class StageEntry(Message):
+    """One stage call in the trace (`graph.md` §5.2), and our additions after `output_hash`."""
+
+    stage_id: str
+    step_index: int
+    status: Literal["Ok"] | FailedStatus
+    duration_ms: int
+    input_hash: str | None
+    output_hash: str | None
+
+    stage_name: str | None = None
+    path: str
+    start_ms: float = 0.0
+    attempt: int = 1
+    memoized: bool = False
+    language: str | None = None
+    isolation: str | None = None
+    cpu_ms: float | None = None
+    peak_memory_bytes: int | None = None
+    error_class: ErrorClass | None = None
+    error_type: str | None = None
+    error_traceback: str | None = None
+    stdout_tail: str | None = None
+    stderr_tail: str | None = None
+    log_truncated: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+class RemoteEntry(Message):
+    """One `RemoteStage` call: our own addition, beside the stage entries (`graph.md` §4.7)."""
+
+    url: str
+    path: str
+    start_ms: float
+    duration_ms: int
+    ok: bool
+    error: str | None = None
+
+
+class Resolution(Message):
+    """How one reference of the graph was resolved (`graph.md` §3.6)."""
+
+    reference: str
+    stage_id: str
+    signature_id: str | None = None
+    name: str | None = None
+    source: str
+
+
+class Trace(Message):
+    """The record of one run (`graph.md` §5.1); members after `warnings` are ours."""
+
+    composition_id: str | None
+    started_at: str
+    duration_ms: int
+    status: Literal["Ok", "Failed"]
+    stages: tuple[StageEntry, ...] = ()
+    security_events: tuple[dict[str, Any], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    ended_at: str | None = None
+    run_id: str | None = None
+    job: str | None = None
+    error: ErrorRecord | None = None
+    incomplete: bool = False
+    open_stages: tuple["StageStarted", ...] = ()
+    remote_calls: tuple[RemoteEntry, ...] = ()
+    resolutions: tuple[Resolution, ...] = ()
+    memo_hits: int = 0
+    memo_misses: int = 0
+
+
+class Usage(Message):
+    """What a run consumed, all its processes together; the peak is of the largest process."""
+
+    cpu_ms: float = 0.0
+    peak_memory_bytes: int = 0
+    stage_calls: int = 0
+
+
+class GraphRead(Message):
+    """The graph was read; its id is known from here on, whatever happens next."""
+
+    kind: Literal["graph_read"] = "graph_read"
+    composition_id: str
+
+
+class StageStarted(Message):
+    """A stage call began. `call` numbers the calls of a run from 0, in order of their start."""
+
+    kind: Literal["stage_started"] = "stage_started"
+    call: int
+    stage_id: str
+    stage_name: str | None = None
+    path: str
+    start_ms: float
+    attempt: int = 1
+
+
+class StageEnded(Message):
+    """A stage call ended; `entry` is what the trace will hold."""
+
+    kind: Literal["stage_ended"] = "stage_ended"
+    call: int
+    entry: StageEntry
+
+
+class RunReport(Message):
+    """The last line: how the run ended. `output` is present exactly when it succeeded."""
+
+    kind: Literal["report"] = "report"
+    run_id: str
+    status: RunStatus
+    composition_id: str | None = None
+    output: Any = None
+    error: ErrorRecord | None = None
+    duration_ms: int = 0
+    spent_cents: int = 0
+    trace: Trace
+    usage: Usage = Usage()
+
+
+Event = GraphRead | StageStarted | StageEnded | RunReport
+
+EVENT = TypeAdapter[Event](Annotated[Event, Field(discriminator="kind")])
+"""Reads one event line: `EVENT.validate_python(orjson.loads(line))`."""
