@@ -2,3 +2,5 @@
 
 Both programs import this package; it imports neither of them.
 """
+
+__version__ = "0.1.0"

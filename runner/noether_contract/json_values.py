@@ -18,7 +18,10 @@ MAX_DEPTH = 127
 """Nested arrays and objects allowed in one text; the next level is an error."""
 
 _STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
+_STRINGS = re.compile(_STRING, re.DOTALL)
 _STRING_OR_BRACKET = re.compile(_STRING + rb"|[\[\]{}]", re.DOTALL)
+_NO_BRACKETS = bytes(sorted(set(range(256)) - set(b"[]{}")))
+_SAME_BRACKETS = bytes.maketrans(b"{}", b"[]")
 _MINUS_ZERO = re.compile(rb"-0(?![0-9.eE])")
 _STRING_OR_MINUS_ZERO = re.compile(_STRING + rb"|-0(?![0-9.eE])", re.DOTALL)
 
@@ -83,6 +86,14 @@ def _minus_zero_as_double(match: re.Match[bytes]) -> bytes:
 
 def _check_depth(data: bytes) -> None:
     if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return
+    # Quick for large texts: leave only brackets, of one kind, and take away a level at a time.
+    brackets = _STRINGS.sub(b"", data).translate(_SAME_BRACKETS, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        if not brackets:
+            return
+        brackets = brackets.replace(b"[]", b"")
+    if not brackets:
         return
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(data):

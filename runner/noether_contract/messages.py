@@ -40,7 +40,10 @@ StoreRef = Annotated[FileStoreRef | RegistryRef, Field(discriminator="kind")]
 
 
 class Limits(Message):
-    """Bounds of one run; the defaults are those of `scheduler.md` §2 and `runtimes.md` §7.10."""
+    """Bounds of one run; the defaults are those of `scheduler.md` §2 and `runtimes.md` §7.10.
+
+    `work_bytes` holds for each private directory of a stage that has a file system of its own.
+    """
 
     run_seconds: float = 300.0
     stage_seconds: float = 30.0
@@ -51,6 +54,7 @@ class Limits(Message):
     max_processes: int = 256
     linger_ms: int = 1000
     term_grace_ms: int = 500
+    work_bytes: int = 256 * 1024 * 1024
 
 
 class Grants(Message):
@@ -69,8 +73,27 @@ class Grants(Message):
     network: bool | None = None
 
 
+class Packages(Message):
+    """How environments for `# requires:` lines are built (`runtimes.md` §2.4).
+
+    `folder` holds them (absolute; None: `environments` below the request's `cache_dir`).
+    `settings` are variables for pip alone (`package_settings.py`) and may hold passwords.
+    """
+
+    folder: str | None = None
+    build_seconds: float = 300.0
+    allow_unpinned: bool = False
+    settings: dict[str, str] = Field(default_factory=dict, repr=False)
+
+
 class RunRequest(Message):
-    """Everything one run needs. `graph_text` is the file as read; `graph_path` is for messages."""
+    """Everything one run needs. `graph_text` is the file as read; `graph_path` is for messages.
+
+    `dry_run` checks and describes the graph and executes nothing; with `prepare` it also builds
+    the environments that its stages require. With `require_isolation` no stage runs without a
+    sandbox. `protected` are files and folders of the service, absolute, that no stage may be given
+    to write because it declares so. `stage_user` counts for a runner of root's.
+    """
 
     version: Literal[1] = PROTOCOL_VERSION
     run_id: str
@@ -83,7 +106,10 @@ class RunRequest(Message):
     work_dir: str
     limits: Limits = Limits()
     grants: Grants = Grants()
+    packages: Packages = Packages()
     isolation: Literal["none", "auto", "bwrap", "landlock"] = "none"
+    require_isolation: bool = False
+    protected: tuple[str, ...] = ()
     verify: Literal["content", "signed"] = "content"
     trusted_keys: tuple[str, ...] = ()
     type_check: Literal["error", "warn", "off"] = "error"
@@ -93,6 +119,7 @@ class RunRequest(Message):
     budget_cents: int | None = None
     stage_user: str | None = None
     dry_run: bool = False
+    prepare: bool = False
 
 
 class ErrorRecord(Message):
@@ -122,7 +149,10 @@ class FailedStatus(Message):
 
 
 class StageEntry(Message):
-    """One stage call in the trace (`graph.md` §5.2), and our additions after `output_hash`."""
+    """One stage call in the trace (`graph.md` §5.2), and our additions after `output_hash`.
+
+    `nested` are the calls that a higher-order standard stage made itself (`stdlib.md` §6.0).
+    """
 
     stage_id: str
     step_index: int
@@ -147,6 +177,7 @@ class StageEntry(Message):
     stderr_tail: str | None = None
     log_truncated: bool = False
     warnings: tuple[str, ...] = ()
+    nested: tuple["StageEntry", ...] = ()
 
 
 class RemoteEntry(Message):
@@ -170,6 +201,18 @@ class Resolution(Message):
     source: str
 
 
+class StageStarted(Message):
+    """A stage call began. `call` numbers the calls of a run from 0, in order of their start."""
+
+    kind: Literal["stage_started"] = "stage_started"
+    call: int
+    stage_id: str
+    stage_name: str | None = None
+    path: str
+    start_ms: float
+    attempt: int = 1
+
+
 class Trace(Message):
     """The record of one run (`graph.md` §5.1); members after `warnings` are ours."""
 
@@ -186,7 +229,7 @@ class Trace(Message):
     job: str | None = None
     error: ErrorRecord | None = None
     incomplete: bool = False
-    open_stages: tuple["StageStarted", ...] = ()
+    open_stages: tuple[StageStarted, ...] = ()
     remote_calls: tuple[RemoteEntry, ...] = ()
     resolutions: tuple[Resolution, ...] = ()
     memo_hits: int = 0
@@ -206,18 +249,6 @@ class GraphRead(Message):
 
     kind: Literal["graph_read"] = "graph_read"
     composition_id: str
-
-
-class StageStarted(Message):
-    """A stage call began. `call` numbers the calls of a run from 0, in order of their start."""
-
-    kind: Literal["stage_started"] = "stage_started"
-    call: int
-    stage_id: str
-    stage_name: str | None = None
-    path: str
-    start_ms: float
-    attempt: int = 1
 
 
 class StageEnded(Message):

@@ -61,10 +61,13 @@ class ErrorCode(StrEnum):
     GRAPH_UNREADABLE = "graph_unreadable"
     GRAPH_INVALID = "graph_invalid"
     STORE_UNREADABLE = "store_unreadable"
+    REGISTRY_UNAVAILABLE = "registry_unavailable"
+    CACHE_CORRUPT = "cache_corrupt"
     REFERENCE_UNRESOLVED = "reference_unresolved"
     STAGE_REFUSED = "stage_refused"
     TYPE_CHECK_FAILED = "type_check_failed"
     POLICY_VIOLATED = "policy_violated"
+    ISOLATION_UNAVAILABLE = "isolation_unavailable"
     NOT_BUILT = "not_built"
     BAD_REQUEST = "bad_request"
 
@@ -91,10 +94,13 @@ _FOUND_BEFORE_RUNNING = frozenset(
         ErrorCode.GRAPH_UNREADABLE,
         ErrorCode.GRAPH_INVALID,
         ErrorCode.STORE_UNREADABLE,
+        ErrorCode.REGISTRY_UNAVAILABLE,
+        ErrorCode.CACHE_CORRUPT,
         ErrorCode.REFERENCE_UNRESOLVED,
         ErrorCode.STAGE_REFUSED,
         ErrorCode.TYPE_CHECK_FAILED,
         ErrorCode.POLICY_VIOLATED,
+        ErrorCode.ISOLATION_UNAVAILABLE,
         ErrorCode.NOT_BUILT,
         ErrorCode.BAD_REQUEST,
     }
