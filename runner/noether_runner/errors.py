@@ -46,6 +46,7 @@ class StageError(RunnerError):
     """A stage call failed; `message` is the stage's own text without the name of the stage.
 
     `error_class` says how (`runtimes.md` §7.9), `error_type` and `traceback` are the author's.
+    `of_child`: the failure is that of a stage which the stage itself called, handed on unchanged.
     """
 
     def __init__(
@@ -56,8 +57,10 @@ class StageError(RunnerError):
         error_type: str | None = None,
         traceback: str | None = None,
         code: ErrorCode = ErrorCode.STAGE_FAILED,
+        of_child: bool = False,
     ) -> None:
         super().__init__(code, message)
+        self.of_child = of_child
         self.error_class = error_class
         self.error_type = error_type
         self.traceback = traceback
