@@ -1,0 +1,1 @@
+"""What a composition is: its document, nodes, identity, and how its references are resolved."""
