@@ -1,0 +1,1 @@
+"""What runs inside the stage's own process: standard library only, no import of the runner."""
