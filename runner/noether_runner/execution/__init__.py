@@ -1,0 +1,1 @@
+"""How a composition runs: the interpreter, its budget and memory of pure calls, and the trace."""
