@@ -1,1 +1,1 @@
-"""x."""
+"""The runner: reads one request, interprets one graph, reports what happened."""
