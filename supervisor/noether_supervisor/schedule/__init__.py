@@ -1,0 +1,1 @@
+"""When jobs are due: cron expressions in time zones, and the fires of an interval."""
