@@ -5,7 +5,7 @@ All instants are aware UTC datetimes; all durations milliseconds; all sizes byte
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from noether_contract.messages import ErrorRecord, Trace, Usage
 from noether_contract.outcomes import RunStatus
@@ -55,21 +55,51 @@ class RunEnding:
 
 @dataclass(frozen=True, slots=True)
 class OwedDelivery:
-    """One webhook call that a run's end owes: written in the transaction of that end."""
+    """One webhook call that a run's end owes: written in the transaction of that end.
+
+    `most_attempts` and `is_signed` are what the configuration said then, for a job that leaves it
+    before the call is made; the secret itself is never part of a record.
+    """
 
     run_id: str
     job: str
     url: str = field(repr=False)
     body: bytes = field(repr=False)
+    most_attempts: int = 1
+    is_signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An owed delivery as the outbox holds it."""
+    """An owed delivery as the outbox holds it; `attempts` were made already."""
 
     id: int
     owed: OwedDelivery
     attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PendingDelivery:
+    """An owed delivery without its body: to whom, and not before when (None: at once)."""
+
+    id: int
+    url: str = field(repr=False)
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt at a delivery, as it is recorded: what it leaves the delivery as, and why.
+
+    `http_status` is that of an answer; `problem` says what was wrong, without the URL. `next_at`
+    is the instant of the next attempt, of a delivery that stays owed.
+    """
+
+    state: Literal["delivered", "owed", "failed"]
+    at: datetime
+    http_status: int | None = None
+    problem: str | None = None
+    next_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
