@@ -1,0 +1,1 @@
+"""What the subcommands of `noether-scheduler` do; `cli.py` imports the one that was asked for."""

@@ -1,0 +1,60 @@
+"""`next`: the coming fires, in the local time of each job and in UTC."""
+
+import heapq
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
+
+from noether_supervisor.commands.choosing import chosen_job
+from noether_supervisor.commands.screen import Record, Screen
+from noether_supervisor.config import Job
+from noether_supervisor.history.text import columns, visible
+from noether_supervisor.jobs import Loaded
+from noether_supervisor.records import instant_text
+
+
+def print_coming_fires(
+    loaded: Loaded, after: datetime, screen: Screen, *, name: str | None, count: int
+) -> int:
+    """The first `count` fires after an instant, of one job or of all enabled ones."""
+    if name is None:
+        jobs = [job for job in loaded.config.jobs if job.enabled]
+    else:
+        jobs = [chosen_job(loaded.config, name)]
+    series = (_fires(loaded, job, index, after) for index, job in enumerate(jobs))
+    fires = [(due, jobs[index]) for due, index in islice(heapq.merge(*series), count)]
+    if screen.as_json:
+        screen.json([_record(loaded, job, due) for due, job in fires])
+        return 0
+    if not jobs:
+        screen.lines(["no job is enabled"])
+        return 0
+    if not jobs[0].enabled:
+        screen.lines([f"{visible(jobs[0].name)} is disabled; it would fire"])
+    rows = [
+        (_local_text(loaded, job, due), instant_text(due), visible(job.name)) for due, job in fires
+    ]
+    screen.lines(columns([("LOCAL", "UTC", "JOB"), *rows], colour=screen.coloured))
+    return 0
+
+
+def _fires(loaded: Loaded, job: Job, index: int, after: datetime) -> Iterator[tuple[datetime, int]]:
+    schedule = loaded.schedule(job)
+    while True:
+        after = schedule.next(after)
+        yield after, index
+
+
+def _local_text(loaded: Loaded, job: Job, due: datetime) -> str:
+    return due.astimezone(loaded.zone(job)).strftime("%a %Y-%m-%d %H:%M %Z")
+
+
+def _record(loaded: Loaded, job: Job, due: datetime) -> Record:
+    zone = loaded.zone(job)
+    return {
+        "job": job.name,
+        "due": instant_text(due),
+        "local": due.astimezone(zone).isoformat(timespec="minutes"),
+        "timezone": zone.key,
+        "enabled": job.enabled,
+    }
