@@ -1,1 +1,1 @@
-"""x."""
+"""The supervisor: decides, starts, limits, kills, remembers, tells."""

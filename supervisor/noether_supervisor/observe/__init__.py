@@ -1,0 +1,1 @@
+"""Being watched: logs, systemd, control socket."""
