@@ -1,0 +1,5 @@
+"""The predicate of the sprint tick."""
+
+
+def execute(tick):
+    return tick["worth_telling"]
