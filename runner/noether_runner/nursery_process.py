@@ -89,7 +89,7 @@ def main(
     run_contract: RunContract | None = None, start_children: StartChildren | None = None
 ) -> int:
     """Serves the supervisor on descriptor 0 until it is gone; tests give a runner of their own."""
-    rehearse: Rehearse = _nothing
+    rehearse: Rehearse | None = None
     if run_contract is None:
         from noether_runner.rehearsal import rehearse
     prctl.hide_from_peers()
@@ -104,7 +104,8 @@ def main(
     # Its life is that of the socket: a signal to the whole group is meant for the runners.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    rehearse()
+    if rehearse is not None:
+        rehearse()
     gc.collect()
     gc.freeze()
     Nursery(line, run_contract, start_children, rehearse).serve()
@@ -119,7 +120,7 @@ class Nursery:
         line: socket.socket,
         run_contract: RunContract,
         start_children: StartChildren,
-        rehearse: Rehearse,
+        rehearse: Rehearse | None,
     ) -> None:
         self._rehearse = rehearse
         self._line = line
@@ -208,15 +209,16 @@ class Nursery:
                 ours.close()
                 raise
             if pid == 0:
-                self._live_as_runner(theirs, rehearse or _nothing)
+                self._live_as_runner(theirs, rehearse)
         return Spare(pid, os.pidfd_open(pid), ours)
 
-    def _live_as_runner(self, line: socket.socket, rehearse: Rehearse) -> NoReturn:
+    def _live_as_runner(self, line: socket.socket, rehearse: Rehearse | None) -> NoReturn:
         code = 1
         try:
             self._leave_nursery(line)
             children = self._start_children()
-            rehearse()
+            if rehearse is not None:
+                rehearse()
             # Without descriptors the nursery is gone; the zygote then sees the end of this process.
             if _take_descriptors(line):
                 code = self._run_contract(stdin_fd=0, stdout_fd=1, children=children)
@@ -320,10 +322,6 @@ def _zygotes() -> StartChildren:
 
     zygote.preload()
     return functools.partial(Children.start, clean_fork=True)
-
-
-def _nothing() -> None:
-    """No rehearsal: the runner is a test's own."""
 
 
 def _take_descriptors(line: socket.socket) -> bool:
