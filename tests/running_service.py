@@ -20,7 +20,8 @@ from typing import Any
 TOP = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 HERE = Path(__file__).parent
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 90
+"""More than a minute, since some wait for the next one."""
 NEVER = "0 0 1 1 *"
 """When jobs are due that no schedule shall start: once a year."""
 
