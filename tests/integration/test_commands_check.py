@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,6 @@ import pytest
 
 from noether_supervisor.commands.checking import print_findings
 from noether_supervisor.commands.screen import Screen
-
-needs_runner = pytest.mark.skipif(
-    find_spec("noether_runner.cli") is None, reason="noether_runner.cli is not there yet"
-)
 
 JOB: dict[str, Any] = {"name": "a", "cron": "* * * * *", "graph": "good.json"}
 GOOD = {"description": "a constant", "version": "0.1.0", "root": {"op": "Const", "value": 1}}
@@ -49,7 +44,6 @@ def findings(folder: Path, content: object, env: Mapping[str, str] = {}) -> list
     return found
 
 
-@needs_runner
 def test_a_sound_configuration_has_no_findings(folder: Path) -> None:
     assert findings(folder, {"jobs": [JOB]}) == []
     ended = check(folder, {"jobs": [JOB]})
@@ -57,7 +51,6 @@ def test_a_sound_configuration_has_no_findings(folder: Path) -> None:
     assert ended.stdout == f"1 job in {folder}/scheduler.json: nothing to object to\n"
 
 
-@needs_runner
 def test_one_line_per_finding_with_job_and_path(folder: Path) -> None:
     jobs = [JOB, {**JOB, "name": "b", "cron": "61 * * * *"}, {**JOB, "name": "c", "timeout": "5"}]
     ended = check(folder, {"jobs": jobs})
@@ -68,7 +61,6 @@ def test_one_line_per_finding_with_job_and_path(folder: Path) -> None:
     assert summary == f"3 jobs in {folder}/scheduler.json: 2 errors, 0 warnings"
 
 
-@needs_runner
 def test_graphs_of_sound_jobs_are_checked_beside_unsound_ones(folder: Path) -> None:
     jobs = [{**JOB, "cron": "x"}, {**JOB, "name": "b", "graph": "missing.json"}]
     cron, graph = findings(folder, {"jobs": jobs})
@@ -77,7 +69,6 @@ def test_graphs_of_sound_jobs_are_checked_beside_unsound_ones(folder: Path) -> N
     assert f"{folder}/missing.json" in graph["message"]
 
 
-@needs_runner
 def test_a_graph_that_is_no_graph_is_told_with_its_line(folder: Path) -> None:
     (folder / "bad.json").write_text('{"description": "x",\n "root": {"op": "Nonsense"}}')
     (finding,) = findings(folder, {"jobs": [{**JOB, "graph": "bad.json"}]})
@@ -86,7 +77,6 @@ def test_a_graph_that_is_no_graph_is_told_with_its_line(folder: Path) -> None:
     assert "Nonsense" in finding["message"]
 
 
-@needs_runner
 def test_a_reference_that_resolves_to_nothing_is_told_with_its_node(folder: Path) -> None:
     graph = {**GOOD, "root": {"op": "Stage", "id": "nosuchstage"}}
     (folder / "bad.json").write_text(json.dumps(graph))
@@ -95,12 +85,10 @@ def test_a_reference_that_resolves_to_nothing_is_told_with_its_node(folder: Path
     assert finding["node"] == "root"
 
 
-@needs_runner
 def test_the_budget_of_a_job_goes_to_its_dry_run(folder: Path) -> None:
     assert findings(folder, {"jobs": [{**JOB, "budget_cents": 0}]}) == []
 
 
-@needs_runner
 def test_a_registry_that_cannot_be_asked_is_told(folder: Path) -> None:
     graph = {**GOOD, "root": {"op": "Stage", "id": "0" * 64}}
     (folder / "good.json").write_text(json.dumps(graph))
