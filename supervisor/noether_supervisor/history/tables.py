@@ -124,8 +124,10 @@ def _facts(details: RunDetails, zone: tzinfo) -> list[tuple[str, str]]:
     if entry.reason:
         facts.append(("why", visible(entry.reason)))
     if entry.error is not None:
-        place = f" (at {entry.error.path})" if entry.error.path else ""
-        facts.append(("error", f"{visible(entry.error.message)}{place}"))
+        path, message = entry.error.path, entry.error.message
+        is_told = f"at {path}" in message or message.startswith(f"{path}:")
+        place = f" (at {path})" if path and not is_told else ""
+        facts.append(("error", f"{visible(message)}{place}"))
     facts.extend(("note", visible(note)) for note in entry.notes)
     if entry.delivery is not None:
         facts.append(("webhook", visible(entry.delivery)))

@@ -104,6 +104,14 @@ def test_show_tells_everything() -> None:
         assert expected in text
 
 
+@pytest.mark.parametrize("message", ["stopped, at root", "root: no such stage"])
+def test_show_gives_the_place_of_an_error_once(message: str) -> None:
+    told = replace(entry(RunStatus.FAILED), error=failed(message).error)
+    text = "\n".join(show_lines(RunDetails(told, Usage(), "")))
+    assert f"{message}\n" in f"{text}\n"
+    assert "(at root)" not in text
+
+
 def test_show_cuts_a_large_output_and_says_so() -> None:
     large = replace(entry(), output_text=f'"{"x" * 5000}"')
     text = "\n".join(show_lines(RunDetails(large, Usage(), "")))
