@@ -220,8 +220,12 @@ class Loop:
         """Waits for the next attempt; why there is none, when the fire is ended meanwhile."""
         run_id = fire.run_id
         if self._order(run_id) is None:
-            self._log(fire).warning("{}; the next in {:g} s", note, seconds)
-            self._arms.writer.write(lambda connection: ledger.record_note(connection, run_id, note))
+            log = self._log(fire)
+            noted = self._arms.writer.write(
+                lambda connection: ledger.record_note(connection, run_id, note)
+            )
+            # told once it is recorded: what the log says outlives a kill
+            noted.add_done_callback(lambda _: log.warning("{}; the next in {:g} s", note, seconds))
             ordered = self._between[run_id] = asyncio.Event()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(ordered.wait(), seconds)
