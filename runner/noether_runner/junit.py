@@ -11,10 +11,10 @@ import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.messages import (
     ErrorRecord,
     RemoteEntry,

@@ -6,10 +6,10 @@ only those that failed, up to a limit; how many there were in all is told by a w
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from noether_contract.json_values import JsonValue, value_hash
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.messages import FailedStatus, StageEntry, StageFailure
 from noether_runner.errors import StageError
 from noether_runner.execution.calls import CallOutcome

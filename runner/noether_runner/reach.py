@@ -4,8 +4,9 @@ import contextlib
 import re
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.builtins.surroundings import (
     CutShortError,
     Processes,

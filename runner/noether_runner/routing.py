@@ -8,10 +8,11 @@ failure (`types.md` §10).
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.outcomes import ErrorClass, ErrorCode
 from noether_runner.builtins.lookup import builtin_for, name_for
 from noether_runner.errors import StageError

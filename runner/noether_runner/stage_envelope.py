@@ -6,12 +6,12 @@ whatever the locale says. Sentences on standard error may stand before an envelo
 
 import sys
 import time
-from dataclasses import dataclass
 from typing import Any, TextIO
 
 import orjson
 
 from noether_contract import __version__
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.errors import RunnerError
 from noether_runner.stages.errors import SpecError
 from noether_runner.stages.signing import KeyFileError

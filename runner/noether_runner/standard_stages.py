@@ -6,10 +6,11 @@ mean what they mean to a person there. The others are functions, called here.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.outcomes import ErrorClass
 from noether_runner.builtins.builtin import Builtin, BuiltinError, Place
 from noether_runner.builtins.in_child import PROGRAM

@@ -6,11 +6,11 @@ that calls them.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 
 if TYPE_CHECKING:
     # stages that run in a process of their own have no use for it, and import quicker without

@@ -3,10 +3,10 @@
 import hashlib
 import math
 import struct
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.builtins.fields import number_of
 from noether_runner.builtins.llm_chat import ProviderError, bearer, found_at, post_json
 from noether_runner.builtins.llm_vertex import Vertex

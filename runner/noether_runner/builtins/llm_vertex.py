@@ -4,12 +4,12 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
 from noether_contract.json_values import JsonTextError, JsonValue, compact_json, parse_json
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.builtins.llm_chat import (
     ChatRequest,
     ProviderError,

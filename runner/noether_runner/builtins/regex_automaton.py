@@ -7,9 +7,9 @@ can be gone once more for the places of groups.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.builtins.regex_kinds import Kinds
 from noether_runner.builtins.regex_program import Check, Done, Eat, Fork, Mark, Program
 

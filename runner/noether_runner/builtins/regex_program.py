@@ -4,10 +4,11 @@ The order of alternatives in a `Fork` is the order of preference. The shapes are
 engine: what can match the empty text needs care, or a repetition would prefer wrongly.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 from typing import TypeAlias, assert_never
 
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.builtins.regex_terms import (
     At,
     Choice,

@@ -1,9 +1,10 @@
 """The parts of a regular expression, as far as finding matches has to know them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
+
+from noether_contract.lean_dataclass import dataclass
 
 
 class Look(Enum):

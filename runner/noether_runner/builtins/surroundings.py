@@ -6,10 +6,10 @@ Other stages, the store, and processes that outlive a stage. The runner implemen
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 
 if TYPE_CHECKING:
     # stages that run in a process of their own must not pay for the models behind a record

@@ -1,7 +1,8 @@
 """The cost budget of one run, shared by all its branches (`graph.md` §4.6)."""
 
 import threading
-from dataclasses import dataclass
+
+from noether_contract.lean_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """One stage call: what is asked, what must be known before, and how it ended."""
 
-from dataclasses import dataclass
-
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.messages import StageEntry
 from noether_runner.errors import StageError
 

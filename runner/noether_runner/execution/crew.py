@@ -7,9 +7,9 @@ so a nested composition never waits for a thread: it cannot deadlock, and it nee
 import itertools
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 
 Task = Callable[[], JsonValue]
 

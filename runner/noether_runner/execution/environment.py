@@ -4,10 +4,10 @@ It knows no store, no language and no process; the session puts these together.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.errors import StageError
 from noether_runner.execution.budget import Budget
 from noether_runner.execution.calls import CallOutcome, StageCall, StageFacts

@@ -4,9 +4,8 @@ Used by the run's own line of execution only, never inside branches and bindings
 lock, and its counts do not depend on timing.
 """
 
-from dataclasses import dataclass
-
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

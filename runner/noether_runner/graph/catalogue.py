@@ -1,9 +1,9 @@
 """The questions that resolution asks about stages; stores answer them (`graph.md` §3.6)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.stages.lifecycle import Lifecycle
 
 

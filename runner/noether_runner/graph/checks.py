@@ -4,8 +4,7 @@ Empty containers are validation errors at load, although they have a meaning whe
 Members that the format does not know are warnings, unless they begin with `_`: those are notes.
 """
 
-from dataclasses import dataclass
-
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.graph.intents import probable_intent
 from noether_runner.graph.nodes import (
     FanoutNode,

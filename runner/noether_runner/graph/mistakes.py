@@ -1,9 +1,9 @@
 """What can be wrong with a graph document, and the sentence for it (`graph.md` §1.4)."""
 
-from dataclasses import dataclass
 from typing import Literal, NoReturn, TypeAlias
 
 from noether_contract.json_values import JsonValue, compact_json
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.graph.intents import probable_intent
 from noether_runner.graph.located import Items, Members
 from noether_runner.graph.nodes import UnknownMember

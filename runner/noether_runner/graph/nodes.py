@@ -6,10 +6,11 @@ every walk, of traces and of error precedence.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, TypeAlias
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.types.terms import NType
 
 Pinning: TypeAlias = Literal["signature", "both"]

@@ -6,9 +6,9 @@ executed is the one that was authored: its paths, and its trace, are what the au
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.graph.canonical import canonical
 from noether_runner.graph.nodes import BranchNode, ConstNode, Node
 from noether_runner.graph.walk import children, with_children

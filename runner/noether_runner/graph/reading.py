@@ -6,10 +6,11 @@ The value may be a plain one or a tree of `located.py`; only the latter knows pl
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.graph.located import CutOff, Members, pairs_of
 from noether_runner.graph.mistakes import (
     Mistake,

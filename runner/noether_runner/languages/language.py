@@ -4,10 +4,11 @@ To add one: a file beside this, a line in `table.py`, a bootstrap in `children/`
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.errors import StageError
 from noether_runner.sandbox.calls import ChildResult
 from noether_runner.sandbox.isolation import NO_EFFECTS

@@ -5,9 +5,10 @@ What they need of the machine was probed before (`probing.py`).
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.outcomes import ErrorClass
 from noether_runner.errors import StageError
 from noether_runner.sandbox import bwrap, landlock

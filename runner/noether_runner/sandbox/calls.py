@@ -1,10 +1,11 @@
 """What goes into one stage process and what comes out of it, whatever its language."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
 
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.sandbox.limits import StageLimits
 from noether_runner.sandbox.logs import Log
 from noether_runner.sandbox.wire import Confinement

@@ -8,10 +8,11 @@ only imported then: a run without walls does not pay for them.
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.messages import Grants
 from noether_contract.outcomes import ErrorClass
 from noether_runner.errors import StageError

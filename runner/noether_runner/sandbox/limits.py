@@ -7,8 +7,8 @@ import functools
 import math
 import os
 import resource
-from dataclasses import dataclass
 
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.sandbox.rlimits import ProcessLimit
 
 _MEBIBYTE = 1024 * 1024

@@ -1,6 +1,6 @@
 """What a stage writes to standard output and error: the first and the last half of it is kept."""
 
-from dataclasses import dataclass
+from noether_contract.lean_dataclass import dataclass
 
 MARK_ROOM = 64
 """Room for the words that stand in for what is missing: the shown text stays within the limit."""

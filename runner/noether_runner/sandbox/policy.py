@@ -7,9 +7,9 @@ gets less than it declares without a word, and never more.
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.messages import Grants
 from noether_contract.outcomes import ErrorClass
 from noether_runner.errors import StageError

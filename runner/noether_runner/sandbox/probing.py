@@ -7,8 +7,8 @@ from a version, a distribution or a file that is there.
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.outcomes import ErrorClass, ErrorCode
 from noether_contract.stage_environment import DEFAULT_PATH
 from noether_runner.errors import RunnerError, StageError

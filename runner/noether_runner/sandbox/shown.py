@@ -9,8 +9,10 @@ then it is shown below `/runtime`.
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
+
+from noether_contract.lean_dataclass import dataclass
 
 PACKAGE = Path(__file__).parents[1]
 """The folder of `noether_runner`."""

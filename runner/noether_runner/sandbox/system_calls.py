@@ -6,7 +6,8 @@ relatives that give the same power.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from noether_contract.lean_dataclass import dataclass
 
 _EVERYWHERE = {
     "io_uring_setup": 425,

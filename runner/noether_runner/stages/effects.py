@@ -5,10 +5,10 @@ identity: two sets are the same exactly when they hash alike.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.stages.errors import RecordError, json_kind
 from noether_runner.types.value_kinds import excerpt
 

@@ -10,11 +10,11 @@ v2 is the only scheme that is written; the older ones are recognised.
 """
 
 import hashlib
-from dataclasses import dataclass
 
 import orjson
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.canonical_json import canonical_bytes
 from noether_runner.stages.effects import EffectSet
 from noether_runner.types.terms import NType, write_type

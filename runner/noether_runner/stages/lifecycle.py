@@ -1,9 +1,9 @@
 """The four states of a stage and the ways between them (`stages.md` §1.2, §4.1)."""
 
-from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.stages.errors import RecordError, json_kind
 
 

@@ -6,11 +6,11 @@ kept too, but counts as shadowed: almost surely a typo, and an error when a stag
 Properties take no part in a stage's identity.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias, assert_never
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.stages.errors import RecordError, json_kind
 
 

@@ -1,10 +1,10 @@
 """What properties say about values, and about declared types (`types.md` §9.4)."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import assert_never
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.stages.properties import (
     Equal,
     Example,

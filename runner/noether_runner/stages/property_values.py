@@ -1,10 +1,10 @@
 """Values that properties look at: paths, lengths, containment (`types.md` §9.4)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.stages.errors import json_kind
 from noether_runner.types.value_kinds import same_value
 

@@ -8,8 +8,9 @@ version) is judged line by line, as the reference does.
 import ast
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+from noether_contract.lean_dataclass import dataclass
 
 LANGUAGES = frozenset({"python", "python3"})
 """Languages that the check applies to, spelled exactly so."""

@@ -9,10 +9,10 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.outcomes import ErrorCode
 from noether_runner.errors import RunnerError
 

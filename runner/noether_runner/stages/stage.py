@@ -6,9 +6,10 @@ a union keeps its written order, effects and capabilities come out sorted.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from noether_contract.json_values import JsonTextError, JsonValue, parse_json
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.stages.effects import (
     Capability,
     EffectSet,

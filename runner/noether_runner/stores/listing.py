@@ -1,10 +1,10 @@
 """Finding and listing the stages of a ledger for a person (`stages.md` §6.8)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.outcomes import ErrorCode
 from noether_runner.errors import RunnerError
 from noether_runner.stages.lifecycle import Active, lifecycle_text, lifecycle_word

@@ -5,11 +5,11 @@ Two ways to hold them: parsed, in memory (`MemoryRows`, for small files), and in
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.stages.identity import stage_id_v0, stage_id_v1
 from noether_runner.stages.lifecycle import Lifecycle
 from noether_runner.stages.stage import Stage

@@ -7,9 +7,9 @@ optional fields and union members.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.types.parts import TypeTooLargeError, mentions_variables
 from noether_runner.types.substitution import Mark, Substitution
 from noether_runner.types.subtype import (

@@ -4,12 +4,12 @@ Reading and writing, equality, and whether a value satisfies one. Bounds are dou
 compare by value (`1` equals `1.0`).
 """
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias, assert_never
 
 import orjson
 
 from noether_contract.json_values import JsonValue, compact_json
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.types.syntax import expected, member, text_member
 from noether_runner.types.value_kinds import equality_key, excerpt, kind_of, same_value
 

@@ -6,8 +6,8 @@ ever added, so a try that failed is undone by going back to a mark.
 """
 
 from collections import Counter
-from dataclasses import dataclass
 
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.types.parts import PartCount, changed_fields, normalised, parts, rebuild
 from noether_runner.types.terms import (
     Fields,

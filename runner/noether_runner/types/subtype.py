@@ -6,10 +6,10 @@ reasons are on the wire, so they are exact.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.types.render import render
 from noether_runner.types.terms import (
     ANY,

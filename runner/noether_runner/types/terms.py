@@ -5,10 +5,10 @@ duplicates and its nesting are hashed); only the constructor `union` normalises.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, assert_never
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.types.refine import (
     NonEmpty,
     OneOf,

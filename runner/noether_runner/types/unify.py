@@ -6,9 +6,9 @@ with an edge in the reference's words. Variables and rows share one name space h
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.types.parts import PartCount, changed_fields, normalised, parts, rebuild
 from noether_runner.types.terms import (
     Fields,

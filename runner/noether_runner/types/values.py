@@ -4,10 +4,11 @@ Unlike inferring the value's type and comparing types, this loses no hint inside
 records, nested refinements and wide unions.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Literal, TypeAlias, assert_never
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.types.refine import Refinement, violation
 from noether_runner.types.render import render, render_refinement
 from noether_runner.types.terms import (

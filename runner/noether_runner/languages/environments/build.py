@@ -10,9 +10,9 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.messages import Packages
 from noether_contract.outcomes import ErrorClass
 from noether_contract.package_settings import passwords_in

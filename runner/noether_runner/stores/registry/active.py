@@ -13,13 +13,13 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.stores.content import Content
 from noether_runner.stores.index import IndexRows, IndexUnusableError, write_index
 from noether_runner.stores.registry.cache import Cache, make_folder

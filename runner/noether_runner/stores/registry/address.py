@@ -1,10 +1,11 @@
 """The base URL of a registry: what is asked, what may be shown, where its cache lies."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 from urllib.parse import SplitResult, urlencode, urljoin, urlsplit, urlunsplit
 
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.outcomes import ErrorCode
 from noether_runner.errors import RunnerError
 

@@ -14,9 +14,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.stores.registry.facts import Fact, read_fact, write_fact
 
 _TOUCH_SECONDS = 3600.0

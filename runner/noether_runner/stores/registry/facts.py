@@ -1,10 +1,10 @@
 """What may change of a registry's stage, and when it was last looked at (`stages.md` §8.4)."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.stages.errors import RecordError
 from noether_runner.stages.lifecycle import Lifecycle, read_lifecycle, write_lifecycle
 

@@ -7,9 +7,10 @@ a warning.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.stages.errors import RecordError
 from noether_runner.stages.lifecycle import Lifecycle
 from noether_runner.stages.stage import Stage

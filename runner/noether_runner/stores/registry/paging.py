@@ -1,9 +1,9 @@
 """Which pages of the registry's listing to ask for (`stages.md` §7.4, §8.3)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.stores.registry.envelope import Failure
 
 

@@ -5,11 +5,10 @@ its hash (§3.4, steps 1 to 3), and its language, which no hash covers, is the o
 What the cache has of it otherwise is damage: moved aside, and told once it is mended.
 """
 
-from dataclasses import dataclass
-
 import orjson
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.stages.errors import RecordError
 from noether_runner.stages.stage import Stage, read_stage, read_stage_text
 from noether_runner.stages.verify import Finding, Policy, StageRefusedError, verify

@@ -1,6 +1,6 @@
 """The figures of a registry's client in one place (`stages.md` §8.3–§8.5)."""
 
-from dataclasses import dataclass
+from noether_contract.lean_dataclass import dataclass
 
 _MIB = 1024 * 1024
 

@@ -5,10 +5,10 @@ counts as unknown.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Final, TypeAlias
 
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.graph.nodes import (
     ConstNode,
     Node,

@@ -4,10 +4,10 @@ An error's code is the name of its class, its data members are those of the spec
 `sentence` is for people. `giver` and `taker` name the two ends of an edge (`stage parse`).
 """
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from noether_contract.json_values import compact_json
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.types.render import render
 from noether_runner.types.subtype import Reason, reason_text
 from noether_runner.types.terms import NType

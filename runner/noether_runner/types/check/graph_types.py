@@ -4,10 +4,10 @@ All errors are collected; a node whose types cannot be told drops out of its edg
 visiting order: the children of a node in walk order, then its edges.
 """
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import assert_never
 
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.graph.nodes import (
     BranchNode,
     ConstNode,

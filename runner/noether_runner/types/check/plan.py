@@ -5,9 +5,9 @@ optimizer.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.graph.nodes import (
     BranchNode,
     ConstNode,

@@ -3,9 +3,9 @@
 None of them makes a graph fail.
 """
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.types.render import render, render_refinement
 from noether_runner.types.terms import NType, Refined
 
