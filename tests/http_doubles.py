@@ -92,14 +92,23 @@ def serving(respond: Respond) -> Iterator[Server]:
 
 
 def routes(table: list[dict[str, Any]]) -> Respond:
-    """Answers by method and path; anything else gets a 599."""
+    """Answers by method and path; anything else gets a 599. A header may have several values."""
     answers = {
         (row["method"], row["path"]): Answer(
-            row["status"], tuple(row["headers"].items()), row["body"].encode()
+            row.get("status", 200),
+            tuple(_headers(row.get("headers", {}))),
+            row.get("body", "").encode(),
         )
         for row in table
     }
     return lambda seen: answers.get((seen.method, seen.path), Answer(599))
+
+
+def _headers(given: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in given.items():
+        for each in value if isinstance(value, list) else [value]:
+            # the server writes Latin-1: so it writes the bytes of UTF-8
+            yield name, each.encode().decode("latin-1")
 
 
 def json_answer(value: Any, status: int = 200) -> Answer:

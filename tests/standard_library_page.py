@@ -100,7 +100,15 @@ the log of the run. Processes of the scheduler itself cannot be signalled.""",
 `MISTRAL_API_KEY`, `OPENAI_API_KEY` (with `OPENAI_API_BASE` for a service that speaks the same
 language), `ANTHROPIC_API_KEY`, or a project of Vertex AI (`VERTEX_AI_PROJECT`), in this order;
 `NOETHER_LLM_PROVIDER` and `NOETHER_EMBEDDING_PROVIDER` name one. Without a provider these stages
-fail; nothing is made up. They need time: raise `stage_timeout`.""",
+fail; nothing is made up. They need time: raise `stage_timeout`.
+
+`NOETHER_LLM_PROVIDER` may also name a program that its user has logged in: `claude-cli` (`claude`),
+`gemini-cli` (`gemini`), `cursor-cli` (`cursor-agent`) or `opencode`. It must be in the `PATH` of
+the run, is started once a call in an empty directory, with the limits of the stage, and is given no
+permission to use tools. It has no say in `max_tokens` and `temperature`. `cursor-agent` and
+`opencode` take the prompt as an argument, which other users of the machine can read while they
+run. Such a program is never chosen without its name; `NOETHER_LLM_SKIP_CLI=1` rules all of them
+out.""",
     "Stages and types": """`store_add` and `trace_read` always fail, and say what to use instead:
 a run never changes its store, and never sees the history.""",
 }

@@ -11,9 +11,16 @@ FOLDER = Path(os.environ.get("NOETHER_VECTORS") or Path(__file__).parent / "vect
 
 
 def load_vectors(name: str) -> Any:
-    """The parsed vector file, `-0` read as a float; skips the test module when it is missing."""
+    """The parsed vector file; skips the test module when it is missing.
+
+    Integers are read as `graph.md` §1.1 says: `-0` and those beyond 64 bits are floats.
+    """
     path = FOLDER / name
     if not path.is_file():
         pytest.skip(f"{path} is not there", allow_module_level=True)
-    text = path.read_text(encoding="utf-8")
-    return json.loads(text, parse_int=lambda digits: -0.0 if digits == "-0" else int(digits))
+    return json.loads(path.read_text(encoding="utf-8"), parse_int=_integer)
+
+
+def _integer(digits: str) -> int | float:
+    number = int(digits)
+    return number if digits != "-0" and -(2**63) <= number < 2**64 else float(digits)

@@ -9,11 +9,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Final
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.messages import RunRequest
 from noether_contract.outcomes import ErrorClass, ErrorCode
 from noether_runner.builtins.builtin import BuiltinError
@@ -32,6 +33,7 @@ from noether_runner.execution.budget import Budget
 from noether_runner.execution.calls import CallOutcome, StageCall
 from noether_runner.execution.crew import Broken, Crew
 from noether_runner.execution.errors import budget_refusal
+from noether_runner.execution.retry import rest_for
 from noether_runner.execution.stopping import must_stop
 from noether_runner.graph.nodes import StageNode
 from noether_runner.graph.resolve import ResolveError, resolve
@@ -215,7 +217,7 @@ class NestedCalls:
 
     def wait(self, seconds: float) -> None:
         """See `StageCalls`."""
-        if self.cancellation.wait(seconds):
+        if rest_for(int(seconds * 1000), self.cancellation.wait):
             raise CutShortError
 
     def _go_on(self) -> None:

@@ -5,14 +5,12 @@
 
 import base64
 import binascii
-import datetime as dt
-import decimal
 import io
-import math
 from importlib import import_module
 from typing import Any, Final
 
 from noether_contract.json_values import JsonValue
+from noether_runner.builtins.arrow_cells import cells_of
 from noether_runner.builtins.builtin import Builtin, BuiltinError, Context, Place
 from noether_runner.builtins.fields import counted, json_text, number_of
 
@@ -81,36 +79,13 @@ def records_to_arrow(value: JsonValue, _context: Context) -> JsonValue:
     try:
         for batch in reader:
             names = batch.schema.names
-            columns = [column.to_pylist() for column in batch.columns]
+            columns = [cells_of(column) for column in batch.columns]
             for place in range(batch.num_rows):
                 cells = (column[place] for column in columns)
-                rows.append({name: _json(cell) for name, cell in zip(names, cells, strict=True)})
-    except (arrow.ArrowException, OSError, ValueError) as error:
+                rows.append(dict(zip(names, cells, strict=True)))
+    except (arrow.ArrowException, OSError, ValueError, OverflowError, LookupError) as error:
         raise BuiltinError(f"arrow batch error: {error}") from None
     return rows
-
-
-def _json(cell: Any) -> JsonValue:
-    """A cell as JSON: times as ISO 8601 text, bytes as Base64, decimals as text."""
-    match cell:
-        case None | bool() | int() | str():
-            return cell
-        case float():
-            return cell if math.isfinite(cell) else None
-        case bytes():
-            return base64.b64encode(cell).decode("ascii")
-        case dt.datetime() | dt.date() | dt.time():
-            return cell.isoformat()
-        case dt.timedelta():
-            return cell.total_seconds()
-        case decimal.Decimal():
-            return str(cell)
-        case list() | tuple():
-            return [_json(each) for each in cell]
-        case dict():
-            return {str(name): _json(each) for name, each in cell.items()}
-        case _:
-            return str(cell)
 
 
 def _library() -> Any:

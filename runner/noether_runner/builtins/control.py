@@ -25,6 +25,7 @@ def retry(value: JsonValue, context: Context) -> JsonValue:
     attempts = max(1, whole_number(record, "max_attempts", 1))
     delay_seconds = whole_number(record, "delay_ms", 0) / 1000
     calls = context.reach.calls
+    # rests also when there is no such child: the vectors have it so, against the text of §7
     for left in reversed(range(attempts)):
         try:
             return calls.call(child, argument)
@@ -32,7 +33,9 @@ def retry(value: JsonValue, context: Context) -> JsonValue:
             last = error.message
         if left and delay_seconds:
             calls.wait(delay_seconds)
-    raise BuiltinError(f"retry exhausted after {attempts} attempts for stage {child}: {last}")
+    raise BuiltinError(
+        f'retry exhausted after {attempts} attempts for stage StageId("{child}"): {last}'
+    )
 
 
 def fallback(value: JsonValue, context: Context) -> JsonValue:
@@ -67,11 +70,14 @@ def timeout(value: JsonValue, context: Context) -> JsonValue:
 
 
 def race(value: JsonValue, context: Context) -> JsonValue:
-    """The first success of several stages that run at the same time; the others are stopped."""
+    """The first success of several stages that run at the same time; the others are stopped.
+
+    As with `fallback`, what is named behind something that is no text is never reached.
+    """
     stages, argument = _stages_and_input(value)
     if not stages:
         raise BuiltinError("no stages provided")
-    calls = [ChildCall(child, argument) for child in _texts(stages)]
+    calls = [ChildCall(child, argument) for child in _reached(stages)]
     won: list[JsonValue] = []
 
     def pointless(position: int, ending: Ending) -> Iterable[int]:
@@ -83,6 +89,8 @@ def race(value: JsonValue, context: Context) -> JsonValue:
     endings = context.reach.calls.together(calls, pointless)
     if won:
         return won[0]
+    if len(calls) < len(stages):
+        raise BuiltinError(_NOT_TEXT)
     raise next(ending.error for ending in reversed(endings) if ending.error is not None)
 
 
@@ -90,7 +98,8 @@ def parallel(value: JsonValue, context: Context) -> JsonValue:
     """The outputs of several stages that run at the same time, each with its own input.
 
     Of several failures the one with the smallest position is told, whatever their timing: a
-    failure stops the stages behind it, those before it may still fail.
+    failure stops the stages behind it, those before it may still fail. A name that is no text is
+    such a failure.
     """
     record = record_of(value)
     stages = items_of(record, "stages", "missing array field 'stages'")
@@ -100,7 +109,8 @@ def parallel(value: JsonValue, context: Context) -> JsonValue:
             f"stages ({len(stages)}) and inputs ({len(inputs)}) must have the same length"
         )
     calls = [
-        ChildCall(child, argument) for child, argument in zip(_texts(stages), inputs, strict=True)
+        ChildCall(child, argument)
+        for child, argument in zip(_reached(stages), inputs, strict=False)
     ]
 
     def pointless(position: int, ending: Ending) -> Iterable[int]:
@@ -110,6 +120,8 @@ def parallel(value: JsonValue, context: Context) -> JsonValue:
     for ending in endings:
         if ending.error is not None:
             raise ending.error
+    if len(calls) < len(stages):
+        raise BuiltinError(_NOT_TEXT)
     return [ending.output for ending in endings]
 
 
@@ -119,11 +131,14 @@ def _stages_and_input(value: JsonValue) -> tuple[list[JsonValue], JsonValue]:
     return stages, present(record, "input")
 
 
-def _texts(stages: list[JsonValue]) -> list[str]:
-    texts = [child for child in stages if isinstance(child, str)]
-    if len(texts) != len(stages):
-        raise BuiltinError(_NOT_TEXT)
-    return texts
+def _reached(stages: list[JsonValue]) -> list[str]:
+    """The names before the first that is no text."""
+    reached: list[str] = []
+    for child in stages:
+        if not isinstance(child, str):
+            break
+        reached.append(child)
+    return reached
 
 
 STAGES: Final = (

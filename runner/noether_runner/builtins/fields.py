@@ -14,6 +14,10 @@ WHITE_SPACE = (
 """Unicode White_Space; `str.strip` without an argument also takes U+001C to U+001F away."""
 
 
+_MOST_CHARACTERS = 2**26
+"""Of a text that a stage in the runner makes out of smaller ones; beyond lie nested templates."""
+
+
 def record_of(value: JsonValue) -> dict[str, JsonValue]:
     """The input's fields; none when it is not a record."""
     return value if isinstance(value, dict) else {}
@@ -89,6 +93,14 @@ def whole_number(record: dict[str, JsonValue], name: str, default: int) -> int:
     if whole is None:
         raise BuiltinError(f"{name} must be a whole number")
     return whole
+
+
+def bounded(characters: int) -> None:
+    """Fails before a text is made that would take the memory of the whole run."""
+    if characters > _MOST_CHARACTERS:
+        raise BuiltinError(
+            f"the text would have {characters} characters; at most {_MOST_CHARACTERS} are made"
+        )
 
 
 def counted(count: int, one: str, many: str) -> str:

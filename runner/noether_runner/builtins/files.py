@@ -13,6 +13,9 @@ from noether_contract.json_values import JsonValue
 from noether_runner.builtins.builtin import Builtin, BuiltinError, Context, Place
 from noether_runner.builtins.fields import record_of, text_or
 
+_FOLDER_IS_CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT)
+"""Why no file can be made beside another; the last one is what `/proc` says."""
+
 
 def os_error_text(error: OSError) -> str:
     """The operating system's own words, as the reference prints them."""
@@ -25,6 +28,7 @@ def read_file(value: JsonValue, _context: Context) -> JsonValue:
     """The whole file as text, unchanged, and its size in bytes."""
     path = _path(record_of(value))
     try:
+        _try_as_folder(path, os.O_RDONLY)
         content = Path(path).read_bytes()
     except OSError as error:
         raise BuiltinError(os_error_text(error)) from None
@@ -40,6 +44,7 @@ def write_file(value: JsonValue, _context: Context) -> JsonValue:
     path = _path(record)
     content = text_or(record, "content", "missing field 'content'").encode("utf-8")
     try:
+        _try_as_folder(path, os.O_WRONLY | os.O_CREAT)
         _write(Path(path), content)
     except OSError as error:
         raise BuiltinError(os_error_text(error)) from None
@@ -55,25 +60,31 @@ def _path(record: dict[str, JsonValue]) -> str:
     return path
 
 
+def _try_as_folder(path: str, flags: int) -> None:
+    """Lets the system refuse a file named as a folder, by an end that `Path` would take away."""
+    if path.endswith(("/", "/.")):
+        os.close(os.open(path, flags))
+
+
 def _write(path: Path, content: bytes) -> None:
     """Through a temporary file beside the target; whatever is no plain file is written to."""
-    target = path.resolve() if path.is_symlink() else path
     try:
-        found = target.stat()
+        found = path.stat()
     except FileNotFoundError:
         mode = None
     else:
         if not stat.S_ISREG(found.st_mode):
-            target.write_bytes(content)
+            path.write_bytes(content)
             return
         mode = stat.S_IMODE(found.st_mode)
+    target = path.resolve() if path.is_symlink() else path
     temporary = target.with_name(f".noether-{os.urandom(8).hex()}.tmp")
     try:
         file = temporary.open("xb")
-    except PermissionError:
-        if mode is None:
+    except OSError as error:
+        if mode is None or error.errno not in _FOLDER_IS_CLOSED:
             raise
-        # the folder is closed to us, the file may not be
+        # the file itself may be open to us all the same
         target.write_bytes(content)
         return
     try:

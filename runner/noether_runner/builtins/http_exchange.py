@@ -7,12 +7,14 @@ The only user of httpx among the standard stages; import it where it is needed.
 import ssl
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 
 import httpx
 
 import noether_contract
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.builtins.http_hosts import refusal
 
 SECONDS: Final = 30.0
@@ -21,6 +23,9 @@ SECONDS: Final = 30.0
 MOST_REDIRECTS: Final = 10
 
 _USER_AGENT = f"noether-scheduler/{noether_contract.__version__}"
+_AROUND_URLS = "".join(map(chr, range(0x21)))
+"""Control characters and blanks: no part of a URL when they stand around it (WHATWG URL §4.4)."""
+
 _REDIRECTS = (301, 302, 303, 307, 308)
 _OF_A_BODY = ("content-type", "content-length", "content-encoding", "transfer-encoding")
 _SECRET = ("authorization", "cookie", "proxy-authorization")
@@ -79,7 +84,8 @@ def exchange(
             return answer
         case [ExchangeError() as error]:
             raise error
-        case [httpx.HTTPError() | httpx.InvalidURL() | ValueError() as error]:
+        # ImportError: a SOCKS proxy asks for a package that is not there
+        case [httpx.HTTPError() | httpx.InvalidURL() | ValueError() | ImportError() as error]:
             raise ExchangeError(_cause(error)) from None
         case [Exception() as error]:
             raise error
@@ -88,7 +94,10 @@ def exchange(
 
 
 def _followed(request: Request, timeout: httpx.Timeout) -> Answer:
-    with httpx.Client(timeout=timeout, verify=_trust(), follow_redirects=False) as client:
+    cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))  # takes none, so sends none
+    with httpx.Client(
+        timeout=timeout, verify=_trust(), cookies=cookies, follow_redirects=False
+    ) as client:
         client.headers["User-Agent"] = _USER_AGENT
         del client.headers["Accept-Encoding"]
         for _ in range(MOST_REDIRECTS + 1):
@@ -101,13 +110,14 @@ def _followed(request: Request, timeout: httpx.Timeout) -> Answer:
 
 
 def _sent(client: httpx.Client, request: Request) -> httpx.Response:
-    url = httpx.URL(request.url)
+    url = httpx.URL(request.url.strip(_AROUND_URLS))
     if url.scheme not in ("http", "https") or not url.host:
         raise ExchangeError("expected an absolute URL that begins with http:// or https://")
     reason = None if request.any_host else refusal(url.host)
     if reason is not None:
         raise ExchangeError(reason)
-    return client.request(request.method, url, headers=request.headers, content=request.body)
+    headers = {name: text.strip(" \t") for name, text in request.headers.items()}
+    return client.request(request.method, url, headers=headers, content=request.body)
 
 
 def redirected(request: Request, status: int, location: str) -> Request:
@@ -116,7 +126,7 @@ def redirected(request: Request, status: int, location: str) -> Request:
     303, and 301 or 302 to a POST, become a GET without a body. Whoever is at another host or port
     gets no credentials.
     """
-    before = httpx.URL(request.url)
+    before = httpx.URL(request.url.strip(_AROUND_URLS))
     after = before.join(location)
     headers = dict(request.headers)
     if status == 303 or (status in (301, 302) and request.method == "POST"):

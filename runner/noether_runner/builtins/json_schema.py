@@ -7,12 +7,12 @@ do not count. A type mismatch at the root is told alone, in the reference's word
 from typing import Final
 
 from noether_contract.json_values import JsonValue
-from noether_runner.builtins.builtin import BuiltinError, plain
+from noether_runner.builtins.builtin import Builtin, BuiltinError, Context
 from noether_runner.builtins.fields import present, record_of
 from noether_runner.builtins.schema_rules import Validation, type_mismatch
 
 
-def json_schema_validate(value: JsonValue) -> JsonValue:
+def json_schema_validate(value: JsonValue, context: Context) -> JsonValue:
     """Whether `data` follows `schema`, and one text for every violation."""
     record = record_of(value)
     data, schema = present(record, "data"), present(record, "schema")
@@ -20,10 +20,12 @@ def json_schema_validate(value: JsonValue) -> JsonValue:
     if mismatch is not None:
         return {"valid": False, "errors": [mismatch]}
     try:
-        errors: list[JsonValue] = list(Validation(schema).errors(data, schema, ""))
+        errors: list[JsonValue] = list(
+            Validation(schema, context.reach.go_on).errors(data, schema, "")
+        )
     except RecursionError:
         raise BuiltinError("the schema is nested, or refers to itself, too deeply") from None
     return {"valid": not errors, "errors": errors}
 
 
-STAGES: Final = (plain("json_schema_validate", json_schema_validate),)
+STAGES: Final = (Builtin("json_schema_validate", json_schema_validate),)

@@ -17,6 +17,7 @@ from noether_runner.builtins.fields import (
 )
 from noether_runner.builtins.llm_chat import ChatProvider, ChatRequest, Message, ProviderError
 from noether_runner.builtins.llm_choice import chat_provider, embedding_provider
+from noether_runner.builtins.llm_seats import Seat
 
 _MAX_TOKENS = 8192
 _TEMPERATURE = 0.2
@@ -38,6 +39,10 @@ def llm_complete(value: JsonValue, context: Context) -> JsonValue:
     """The model's reply, verbatim; `tokens_used` counts its words."""
     record = record_of(value)
     provider = chat_provider(context.environment)
+    if isinstance(provider, Seat):
+        for name in ("max_tokens", "temperature"):
+            if record.get(name) is not None:
+                context.warn(f"llm_complete: {provider.model} has no say in {name}; left out")
     temperature = number_of(record.get("temperature"))
     system = record.get("system")
     messages = [Message("system", system)] if isinstance(system, str) else []

@@ -5,10 +5,11 @@ here knows how one is chosen (`llm_choice.py`) or what a stage asks (`llm.py`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final, Literal, Protocol
 
 from noether_contract.json_values import JsonTextError, JsonValue, compact_json, parse_json
+from noether_contract.lean_dataclass import dataclass
 
 SECONDS: Final = 120.0
 CONNECT_SECONDS: Final = 15.0
@@ -52,16 +53,21 @@ class ChatProvider(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ChatCompletions:
-    """The format of OpenAI, which Mistral speaks as well: `<base>/chat/completions`."""
+    """The format of OpenAI, which Mistral speaks as well: `<base>/chat/completions`.
+
+    `maker` may stand before the names of models, and is not sent.
+    """
 
     base: str
     key: str
     model: str
+    maker: str = ""
 
     def complete(self, request: ChatRequest) -> str:
         """See `ChatProvider`."""
         url = f"{self.base.rstrip('/')}/chat/completions"
-        answer = post_json(url, bearer(self.key), chat_body(request))
+        asked = replace(request, model=request.model.removeprefix(self.maker))
+        answer = post_json(url, bearer(self.key), chat_body(asked))
         return text_at(answer, "choices", 0, "message", "content")
 
 

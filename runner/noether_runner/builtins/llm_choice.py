@@ -1,7 +1,8 @@
 """Which provider a run's environment stands for (`stdlib.md` §11.0).
 
 The variables must be granted to the run (`env`, `pass_env`). A provider that is named but cannot
-be used is an error, never a reason to take another; the mock is taken only by name.
+be used is an error, never a reason to take another; the mock, and programs on the command line,
+are taken only by name.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from noether_runner.builtins.llm_embedding import (
     MockEmbeddings,
     VertexEmbeddings,
 )
+from noether_runner.builtins.llm_seats import SEATS, seat, seats_are_ruled_out
 from noether_runner.builtins.llm_vertex import Vertex, access_token
 
 MISTRAL_BASE = "https://api.mistral.ai/v1"
@@ -22,7 +24,6 @@ ANTHROPIC_BASE = "https://api.anthropic.com/v1"
 
 _CHAT_ORDER = ("mistral", "openai", "anthropic", "vertex")
 _EMBEDDING_ORDER = ("mistral", "openai", "vertex")
-_SEATS = ("claude-cli", "gemini-cli", "cursor-cli", "opencode")
 _NEEDS = {
     "mistral": "MISTRAL_API_KEY",
     "openai": "OPENAI_API_KEY",
@@ -41,14 +42,23 @@ def chat_provider(environment: Mapping[str, str]) -> ChatProvider:
         found = _chat(name, environment)
         if found is not None:
             return found
-    raise _not_configured("LLM", "NOETHER_LLM_PROVIDER", forced, _CHAT_ORDER)
+    if forced is not None and forced in SEATS:
+        reason = f"needs the program {SEATS[forced].name} in the PATH of the run"
+        if seats_are_ruled_out(environment):
+            reason = "is ruled out by NOETHER_LLM_SKIP_CLI"
+        raise BuiltinError(
+            f"LLM provider not configured: NOETHER_LLM_PROVIDER names {forced}, which {reason}"
+        )
+    raise _not_configured(
+        "LLM", "NOETHER_LLM_PROVIDER", forced, _CHAT_ORDER, (*_CHAT_ORDER, *SEATS)
+    )
 
 
 def _chat(name: str, environment: Mapping[str, str]) -> ChatProvider | None:
     match name:
         case "mistral" if key := environment.get("MISTRAL_API_KEY"):
             model = environment.get("MISTRAL_MODEL") or "mistral-small-latest"
-            return ChatCompletions(MISTRAL_BASE, key, model.removeprefix("mistralai/"))
+            return _mistral(key, model)
         case "openai" if key := environment.get("OPENAI_API_KEY"):
             base = environment.get("OPENAI_API_BASE") or OPENAI_BASE
             return ChatCompletions(base, key, environment.get("OPENAI_MODEL") or "gpt-4o-mini")
@@ -57,8 +67,15 @@ def _chat(name: str, environment: Mapping[str, str]) -> ChatProvider | None:
             return Anthropic(ANTHROPIC_BASE, key, model)
         case "vertex":
             return _vertex(environment, environment.get("VERTEX_AI_MODEL") or "mistral-small-2503")
+        case _ if name in SEATS:
+            return seat(name, environment)
         case _:
             return None
+
+
+def _mistral(key: str, model: str) -> ChatProvider:
+    maker = "mistralai/"
+    return ChatCompletions(MISTRAL_BASE, key, model.removeprefix(maker), maker)
 
 
 def embedding_provider(environment: Mapping[str, str]) -> EmbeddingProvider:
@@ -70,7 +87,9 @@ def embedding_provider(environment: Mapping[str, str]) -> EmbeddingProvider:
         found = _embedding(name, environment)
         if found is not None:
             return found
-    raise _not_configured("embedding", "NOETHER_EMBEDDING_PROVIDER", forced, _EMBEDDING_ORDER)
+    raise _not_configured(
+        "embedding", "NOETHER_EMBEDDING_PROVIDER", forced, _EMBEDDING_ORDER, _EMBEDDING_ORDER
+    )
 
 
 def _embedding(name: str, environment: Mapping[str, str]) -> EmbeddingProvider | None:
@@ -108,15 +127,17 @@ def _vertex(environment: Mapping[str, str], model: str) -> Vertex | None:
 
 
 def _not_configured(
-    what: str, variable: str, forced: str | None, order: tuple[str, ...]
+    what: str,
+    variable: str,
+    forced: str | None,
+    order: tuple[str, ...],
+    names: tuple[str, ...],
 ) -> BuiltinError:
     if forced is None:
         variables = ", ".join(_NEEDS[name] for name in order)
         reason = f"expected one of {variables}; {_HOW}"
-    elif forced in _SEATS:
-        reason = f"{variable} names {forced}, but command-line seats are not built"
     elif forced in order:
         reason = f"{variable} names {forced}, which needs {_NEEDS[forced]}; {_HOW}"
     else:
-        reason = f"{variable} names {forced}; expected one of {', '.join((*order, 'mock'))}"
+        reason = f"{variable} names {forced}; expected one of {', '.join((*names, 'mock'))}"
     return BuiltinError(f"{what} provider not configured: {reason}")

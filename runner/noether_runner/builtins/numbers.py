@@ -52,7 +52,8 @@ def _sum(items: list[JsonValue]) -> float:
     """Plain additions: `sum` compensates rounding errors from Python 3.12 on."""
     total = -0.0 if items else 0.0
     for item in items:
-        total += number_of(item) or 0.0
+        number = number_of(item)
+        total += 0.0 if number is None else number
     return _finite(total)
 
 

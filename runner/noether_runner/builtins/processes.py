@@ -4,6 +4,7 @@ A process that a stage starts outlives the stage and ends with the run. Stages m
 process of their user, but none of the scheduler's own.
 """
 
+import errno
 import signal
 import time
 from collections.abc import Callable
@@ -40,6 +41,8 @@ def spawn_process(value: JsonValue, context: Context) -> JsonValue:
     variables = record_of(record.get("env"))
     added = {name: text for name, text in variables.items() if isinstance(text, str)}
     directory = record.get("cwd")
+    if not command:
+        raise BuiltinError(os_error_text(FileNotFoundError(errno.ENOENT, "")))
     program = Program(
         command,
         texts,

@@ -5,9 +5,10 @@ from typing import Final
 
 from noether_contract.json_values import JsonValue
 from noether_runner.builtins.builtin import Builtin, BuiltinError, Context
-from noether_runner.builtins.fields import record_of, text_field
+from noether_runner.builtins.fields import bounded, record_of, text_field
 from noether_runner.builtins.regex_engine import Match, Regex, RegexError, compiled
 
+_INDEX = re.compile(r"\+?0*([0-9]{1,9})")
 _REFERENCE = re.compile(r"\$(?:\$|([0-9A-Za-z_]+)|\{([^}]*)\})")
 
 
@@ -31,9 +32,12 @@ def regex_replace(value: JsonValue, context: Context) -> JsonValue:
     replacement = _Replacement(text_field(record, "replacement"))
     pattern = _pattern(pattern_text)
     pieces: list[str] = []
-    last = 0
+    last = added = 0
     for found in pattern.matches(text, context.reach.go_on):
-        pieces += [text[last : found.start], replacement.filled(pattern, found, text)]
+        filling = replacement.filled(pattern, found, text)
+        added += len(filling)
+        bounded(added)
+        pieces += [text[last : found.start], filling]
         last = found.end
     return "".join([*pieces, text[last:]])
 
@@ -67,13 +71,19 @@ class _Replacement:
         for piece, name in self._pieces:
             parts.append(piece)
             if name is not None:
-                number = int(name) if _is_number(name) else pattern.names.get(name)
+                number = _number(name)
+                number = pattern.names.get(name) if number is None else number
                 parts.append((match.text(number, text) if number is not None else None) or "")
         return "".join(parts)
 
 
-def _is_number(name: str) -> bool:
-    return name.isascii() and name.isdigit() and len(name) < 10
+def _number(name: str) -> int | None:
+    """The index that a name in a replacement is: `1`, `+1` and `001` are the same one.
+
+    None for what is no number, and for one that no group has.
+    """
+    found = _INDEX.fullmatch(name)
+    return None if found is None else int(found[1])
 
 
 STAGES: Final = (

@@ -6,9 +6,10 @@ and is left to the engine. Syntax: `stdlib.md` §8.1, and the documentation of t
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.builtins.fields import WHITE_SPACE
 from noether_runner.builtins.regex_terms import At, Look, One, Term, choice, group, repeat, sequel
 
@@ -30,6 +31,7 @@ _LOOKS: Final = {
     "start-half": Look.WORD_START_HALF,
     "end-half": Look.WORD_END_HALF,
 }
+_SET_OPERATORS: Final = ("&&", "--", "~~")
 _FLAGS_OF_ONE: Final = "isuxR"
 """Flags that change which characters a part of the pattern stands for."""
 
@@ -213,9 +215,10 @@ class _Reader:
         return at
 
     def _class_end(self, start: int) -> int:
-        """Where the class that begins at `start` ends; a `]` right after its `[` is a member."""
+        """Where the class that begins at `start` ends."""
         at, depth = start, 0
         while True:
+            at = self._after_blanks(at)
             sign = self._pattern[at]
             if sign == "[":
                 depth += 1
@@ -223,21 +226,35 @@ class _Reader:
             elif sign == "]":
                 depth -= 1
                 at += 1
-            elif sign == "\\":
-                at = self._escape_end(at)
+                if depth == 0:
+                    return at
+            elif self._pattern.startswith(_SET_OPERATORS, at):
+                at += 2
             else:
-                at += 1
-            if depth == 0:
-                return at
-            at = self._after_blanks(at)
+                at = self._after_members(at)
 
     def _after_class_start(self, at: int) -> int:
+        """After `[`, `^`, and what is a plain member there: every `-`, or else a single `]`."""
         at = self._after_blanks(at + 1)
         if self._pattern[at] == "^":
             at = self._after_blanks(at + 1)
         if self._pattern[at] == "]":
             return at + 1
+        while self._pattern[at] == "-":
+            at = self._after_blanks(at + 1)
         return at
+
+    def _after_members(self, at: int) -> int:
+        """After one member of a class or a range of them, which may end at a plain `[`."""
+        at = self._after_member(at)
+        dash = self._after_blanks(at)
+        if self._pattern[dash] != "-":
+            return at
+        last = self._after_blanks(dash + 1)
+        return at if self._pattern[last] in "]-" else self._after_member(last)
+
+    def _after_member(self, at: int) -> int:
+        return self._escape_end(at) if self._pattern[at] == "\\" else at + 1
 
 
 def _changed(flags: frozenset[str], change: str) -> frozenset[str]:

@@ -7,19 +7,21 @@ from typing import Final
 from noether_contract.json_values import JsonTextError, JsonValue
 from noether_contract.json_values import parse_json as read_json
 from noether_runner.builtins.builtin import BuiltinError, plain
-from noether_runner.builtins.fields import json_text
+from noether_runner.builtins.fields import bounded, json_text
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 def to_text(value: JsonValue) -> JsonValue:
     """Text as it is, anything else as compact JSON."""
-    return value if isinstance(value, str) else json_text(value)
+    return value if isinstance(value, str) else to_json(value)
 
 
 def to_json(value: JsonValue) -> JsonValue:
     """Compact JSON with sorted keys, texts included."""
-    return json_text(value)
+    text = json_text(value)
+    bounded(len(text))  # a text grows each time it is written as JSON
+    return text
 
 
 def to_number(value: JsonValue) -> JsonValue:

@@ -9,8 +9,18 @@ from urllib.parse import unquote
 
 from noether_contract.json_values import JsonValue
 from noether_runner.builtins.fields import number_of, whole_of
-from noether_runner.builtins.schema_sizes import array_size, number_range, object_size, text_size
+from noether_runner.builtins.schema_sizes import (
+    GoOn,
+    array_size,
+    number_range,
+    object_size,
+    pattern_found,
+    text_size,
+)
 from noether_runner.types.value_kinds import equality_key, excerpt, same_value
+
+_PARTS_BETWEEN: Final = 1000
+"""Parts of the schema that are looked at between two calls of `GoOn`."""
 
 Schema = dict[str, JsonValue]
 _KINDS: Final = {str: "string", list: "array", dict: "object", bool: "boolean", type(None): "null"}
@@ -30,6 +40,8 @@ def type_mismatch(value: JsonValue, schema: Schema) -> str | None:
             names = [name for name in listed if isinstance(name, str)]
         case _:
             return None
+    if not names:
+        return None
     kind = kind_name(value)
     if kind in names or ("integer" in names and _is_integer(value)):
         return None
@@ -42,14 +54,23 @@ def _is_integer(value: JsonValue) -> bool:
 
 
 class Validation:
-    """One schema at work; `errors` may be asked of any part of it."""
+    """One schema at work; `errors` may be asked of any part of it.
 
-    def __init__(self, root: JsonValue) -> None:
+    References to one another can make a small schema take ages: `go_on` is called now and then,
+    and raises to give up.
+    """
+
+    def __init__(self, root: JsonValue, go_on: GoOn) -> None:
         self._root = root
+        self._go_on = go_on
+        self._parts = 0
         self._following: set[tuple[int, str]] = set()
 
     def errors(self, value: JsonValue, schema: JsonValue, place: str) -> Iterator[str]:
         """What of a value, found at `place`, does not follow a schema."""
+        self._parts += 1
+        if self._parts % _PARTS_BETWEEN == 0:
+            self._go_on()
         if schema is False:
             yield _told(place, "nothing is allowed here")
         if not isinstance(schema, dict):
@@ -63,7 +84,7 @@ class Validation:
         yield from self._combined(value, schema, place)
         match value:
             case str():
-                yield from (_told(place, text) for text in text_size(value, schema))
+                yield from (_told(place, text) for text in text_size(value, schema, self._go_on))
             case list():
                 yield from self._array(value, schema, place)
             case dict():
@@ -143,8 +164,6 @@ class Validation:
             yield from self._member(name, value, schema, place)
 
     def _member(self, name: str, value: JsonValue, schema: Schema, place: str) -> Iterator[str]:
-        from noether_runner.builtins.schema_sizes import pattern_found
-
         inner = f"{place}/{name.replace('~', '~0').replace('/', '~1')}"
         if "propertyNames" in schema:
             for text in self.errors(name, schema["propertyNames"], ""):
@@ -154,7 +173,7 @@ class Validation:
         if covered:
             yield from self.errors(value, declared[name], inner)
         for pattern, part in _record(schema, "patternProperties").items():
-            if pattern_found(pattern, name):
+            if pattern_found(pattern, name, self._go_on):
                 covered = True
                 yield from self.errors(value, part, inner)
         if not covered and "additionalProperties" in schema:

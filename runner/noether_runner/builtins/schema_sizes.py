@@ -10,6 +10,9 @@ from noether_runner.builtins.builtin import BuiltinError
 from noether_runner.builtins.fields import number_of, whole_of
 from noether_runner.types.value_kinds import excerpt
 
+GoOn = Callable[[], None]
+"""Called now and then; raises to give up."""
+
 Schema = dict[str, JsonValue]
 
 _BOUNDS: Final[tuple[tuple[str, Callable[[Any, Any], bool], str], ...]] = (
@@ -37,11 +40,11 @@ def _is_multiple(value: int | float, factor: JsonValue) -> bool:
     return (Fraction(repr(value)) / Fraction(repr(factor))).denominator == 1
 
 
-def text_size(value: str, schema: Schema) -> Iterator[str]:
+def text_size(value: str, schema: Schema, go_on: GoOn) -> Iterator[str]:
     """Violations of the length of a text, in code points, and of its pattern."""
     yield from _size(value, schema, "minLength", "maxLength", "characters")
     pattern = schema.get("pattern")
-    if isinstance(pattern, str) and not pattern_found(pattern, value):
+    if isinstance(pattern, str) and not pattern_found(pattern, value, go_on):
         yield f"{excerpt(value)} does not match the pattern {excerpt(pattern)}"
 
 
@@ -65,11 +68,11 @@ def _size(value: Sized, schema: Schema, least: str, most: str, words: str) -> It
         yield f"{size} {words}, expected at most {bound}"
 
 
-def pattern_found(pattern: str, text: str) -> bool:
+def pattern_found(pattern: str, text: str, go_on: GoOn) -> bool:
     """Whether a pattern of the schema matches somewhere in a text."""
     from noether_runner.builtins.regex_engine import RegexError, compiled
 
     try:
-        return compiled(pattern).found(text)
+        return compiled(pattern).found(text, go_on)
     except RegexError as error:
         raise BuiltinError(f"the schema's pattern {excerpt(pattern)}: {error}") from None

@@ -10,6 +10,7 @@ from noether_contract.json_values import JsonValue
 from noether_runner.builtins.builtin import Builtin, BuiltinError, Context, plain
 from noether_runner.builtins.fields import (
     WHITE_SPACE,
+    bounded,
     counted,
     items_of,
     optional_text,
@@ -17,6 +18,7 @@ from noether_runner.builtins.fields import (
     record_of,
     text_field,
 )
+from noether_runner.builtins.letter_case import in_case
 
 _ALGORITHMS = ("sha256", "md5", "sha1", "sha384", "sha512")
 
@@ -24,6 +26,12 @@ _ALGORITHMS = ("sha256", "md5", "sha1", "sha384", "sha512")
 def split_text(text: str, delimiter: str) -> list[str]:
     """The pieces between delimiters; an empty one stands around every code point."""
     return text.split(delimiter) if delimiter else ["", *text, ""]
+
+
+def replaced(text: str, old: str, new: str) -> str:
+    """The text with every `old`, from left to right, replaced by `new`."""
+    bounded(len(text) + text.count(old) * (len(new) - len(old)))
+    return text.replace(old, new)
 
 
 def text_split(value: JsonValue) -> JsonValue:
@@ -44,6 +52,7 @@ def text_join(value: JsonValue, context: Context) -> JsonValue:
         context.warn(
             f"text_join left out {counted(left_out, 'item that is', 'items that are')} no text"
         )
+    bounded(sum(map(len, texts)) + len(delimiter) * len(texts))
     return delimiter.join(texts)
 
 
@@ -60,7 +69,7 @@ def text_template(value: JsonValue, context: Context) -> JsonValue:
         if not isinstance(filling, str):
             emptied += 1
             filling = ""
-        text = text.replace("{{" + key + "}}", filling)
+        text = replaced(text, "{{" + key + "}}", filling)
     if emptied:
         context.warn(
             f"text_template took {counted(emptied, 'variable that is', 'variables that are')} no "
@@ -82,12 +91,12 @@ def text_hash(value: JsonValue) -> JsonValue:
 
 def text_upper(value: JsonValue) -> JsonValue:
     """Full Unicode upper case."""
-    return _text(value).upper()
+    return in_case(_text(value), "upper")
 
 
 def text_lower(value: JsonValue) -> JsonValue:
     """Full Unicode lower case, the final sigma included."""
-    return _text(value).lower()
+    return in_case(_text(value), "lower")
 
 
 def text_trim(value: JsonValue) -> JsonValue:
@@ -116,7 +125,7 @@ def text_replace(value: JsonValue) -> JsonValue:
     """Every `from` replaced by `to`; an empty `from` changes nothing."""
     record = record_of(value)
     text, old, new = (text_field(record, name) for name in ("text", "from", "to"))
-    return text.replace(old, new) if old else text
+    return replaced(text, old, new) if old else text
 
 
 def _text(value: JsonValue) -> str:

@@ -63,16 +63,37 @@ def test_a_link_stays_a_link(caller: Caller, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "number"), [("", 2), (".", 21), ("no/such/folder", 2), ("file/below", 20)]
+    ("path", "number"),
+    [
+        ("", 2),
+        (".", 21),
+        ("no/such/folder", 2),
+        ("file/below", 20),
+        ("new/", 21),
+        ("new/.", 2),
+        ("loop", 40),
+    ],
 )
 def test_what_cannot_be_written_is_told_in_the_systems_words(
     caller: Caller, tmp_path: Path, path: str, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to("loop")
     expected = f"{os.strerror(number)} (os error {number})"
     assert caller.message("write_file", {"path": path, "content": "x"}) == expected
-    assert [found.name for found in tmp_path.iterdir()] == ["file"]
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["file", "loop"]
+
+
+def test_a_file_is_no_folder(caller: Caller, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    message = caller.message("read_file", {"path": f"{tmp_path}/file/"})
+    assert message == "Not a directory (os error 20)"
+
+
+def test_a_file_in_a_closed_folder_is_written_to(caller: Caller) -> None:
+    output = caller.output("write_file", {"path": "/proc/self/comm", "content": "x"})
+    assert output == {"path": "/proc/self/comm", "bytes_written": 1}
 
 
 def test_a_device_is_written_to(caller: Caller) -> None:

@@ -60,12 +60,17 @@ def test_unreadable_text_is_null_with_a_warning(caller: Caller, tmp_path: Path) 
     assert "is not JSON" in outcome.warnings[0]
 
 
-@pytest.mark.parametrize("prefix", ["a%", "a_", "A", "é"])
-def test_a_prefix_has_no_wildcards(caller: Caller, tmp_path: Path, prefix: str) -> None:
+def test_a_prefix_has_no_wildcards(caller: Caller, tmp_path: Path) -> None:
     place = {"NOETHER_KV_PATH": str(tmp_path / "kv.db")}
-    for key in ("ab", "a%b", "a_b", "Ab", "éb"):
-        caller.output("kv_set", {"key": key, "value": 1}, environment=place)
-    assert caller.output("kv_list", {"prefix": prefix}, environment=place) == [f"{prefix}b"]
+    inputs: JsonValue = [{"key": key, "value": 1} for key in ("ab", "a%b", "a_b", "Ab", "éb")]
+    caller.output("parallel", {"stages": ["kv_set"] * 5, "inputs": inputs}, environment=place)
+    prefixes = ("a%", "a_", "A", "é")
+    asked: JsonValue = {
+        "stages": ["kv_list"] * 4,
+        "inputs": [{"prefix": prefix} for prefix in prefixes],
+    }
+    found = caller.output("parallel", asked, environment=place)
+    assert found == [[f"{prefix}b"] for prefix in prefixes]
 
 
 def test_a_database_that_cannot_be_opened_is_named(caller: Caller, tmp_path: Path) -> None:

@@ -88,7 +88,6 @@ def test_the_environment_chooses_the_provider(
     [
         ({}, "MISTRAL_API_KEY, OPENAI_API_KEY, ANTHROPIC_API_KEY"),
         ({"NOETHER_LLM_PROVIDER": "openai", "MISTRAL_API_KEY": "k"}, "needs OPENAI_API_KEY"),
-        ({"NOETHER_LLM_PROVIDER": "claude-cli", "OPENAI_API_KEY": "k"}, "not built"),
         ({"NOETHER_LLM_PROVIDER": "parrot"}, "expected one of mistral"),
     ],
 )
@@ -132,6 +131,13 @@ def test_chat_completions() -> None:
         "temperature": 0.5,
         "stream": False,
     }
+
+
+def test_the_maker_before_the_name_of_a_model_is_not_sent() -> None:
+    with serving(chat_model("reply")) as server:
+        provider = ChatCompletions(server.url, "key", "m", "mistralai/")
+        provider.complete(replace(ASKED, model="mistralai/codestral"))
+    assert server.seen[0].json["model"] == "codestral"
 
 
 def test_anthropic() -> None:

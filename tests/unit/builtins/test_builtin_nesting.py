@@ -149,7 +149,7 @@ def test_retry_rests_between_attempts_and_tells_the_last_failure(caller: Caller)
     asked: JsonValue = {"stage_id": "to_number", "input": "x", "max_attempts": 3, "delay_ms": 20}
     message = caller.message("retry", asked)
     assert time.monotonic() - began >= 0.04
-    assert message.startswith("retry exhausted after 3 attempts")
+    assert message.startswith('retry exhausted after 3 attempts for stage StageId("to_number")')
     assert message.endswith("cannot parse 'x' as number")
 
 
@@ -181,6 +181,17 @@ def test_race_takes_the_first_success_and_stops_the_others(children: Children) -
 def test_a_lost_race_tells_the_failure_of_the_last_stage(caller: Caller) -> None:
     asked: JsonValue = {"stages": ["head", "num_avg", "to_number"], "input": "x"}
     assert caller.message("race", asked) == "cannot parse 'x' as number"
+
+
+def test_what_is_named_behind_something_that_is_no_text_is_never_reached(caller: Caller) -> None:
+    assert caller.output("race", {"stages": ["to_text", 5], "input": 1}) == "1"
+    cases: list[list[JsonValue]] = [[5, "to_text"], ["to_number", 5]]
+    for stages in cases:
+        asked: JsonValue = {"stages": stages, "input": "x"}
+        assert caller.message("race", asked) == "stage IDs must be strings"
+        failure = "stage IDs must be strings" if stages[0] == 5 else "cannot parse 'x' as number"
+        asked = {"stages": stages, "inputs": ["x", 1]}
+        assert caller.message("parallel", asked) == failure
 
 
 def test_parallel_tells_the_failure_with_the_smallest_position(children: Children) -> None:

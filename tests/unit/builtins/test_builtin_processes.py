@@ -64,10 +64,12 @@ def test_arguments_that_are_no_text_are_left_out_with_a_warning(caller: Caller) 
     assert "2 arguments that are no text" in outcome.warnings[0]
 
 
-@pytest.mark.parametrize("command", ["no-such-program-here", "/"])
-def test_what_cannot_be_started_is_told_in_the_systems_words(caller: Caller, command: str) -> None:
+@pytest.mark.parametrize(("command", "number"), [("no-such-program-here", 2), ("/", 13), ("", 2)])
+def test_what_cannot_be_started_is_told_in_the_systems_words(
+    caller: Caller, command: str, number: int
+) -> None:
     message = caller.message("spawn_process", {"cmd": command})
-    assert "(os error " in message
+    assert message == f"{os.strerror(number)} (os error {number})"
 
 
 def test_a_process_of_our_own_that_has_ended_counts_as_exited(caller: Caller) -> None:

@@ -1,14 +1,38 @@
 """JSON Schema: each keyword with a value that follows it and one that does not."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
+from builtin_calls import calling
 from noether_contract.json_values import JsonValue
+from noether_contract.messages import Limits
+from noether_contract.outcomes import ErrorCode
 from noether_runner.builtins.builtin import BuiltinError
 from noether_runner.builtins.json_schema import json_schema_validate
 
 
+class Unhurried:
+    """A context that lets a stage take its time."""
+
+    @property
+    def reach(self) -> Any:
+        return self
+
+    def go_on(self) -> None:
+        """At once."""
+
+    environment: Mapping[str, str] = {}
+
+    def warn(self, text: str) -> None:
+        raise AssertionError(text)
+
+    log = warn
+
+
 def errors(data: JsonValue, schema: JsonValue) -> list[JsonValue]:
-    result = json_schema_validate({"data": data, "schema": schema})
+    result = json_schema_validate({"data": data, "schema": schema}, Unhurried())
     assert isinstance(result, dict)
     found = result["errors"]
     assert isinstance(found, list)
@@ -87,6 +111,7 @@ def test_a_root_type_is_told_alone_and_in_the_references_words() -> None:
     assert errors(1, schema) == ["expected object, got number"]
     assert errors("x", {"type": ["number", "null"]}) == ["expected number or null, got string"]
     assert errors(1, {"type": "float"}) == ["expected float, got number"]
+    assert errors(1, {"type": []}) == errors(1, {"type": 5}) == []
 
 
 def test_places_are_json_pointers() -> None:
@@ -104,3 +129,15 @@ def test_references_that_lead_nowhere_or_back() -> None:
 def test_a_pattern_that_is_none_fails_the_stage() -> None:
     with pytest.raises(BuiltinError, match="the schema's pattern"):
         errors("a", {"pattern": "("})
+
+
+def test_a_schema_that_takes_ages_has_the_time_of_a_stage() -> None:
+    steps: dict[str, JsonValue] = {
+        str(step): {"anyOf": [{"$ref": f"#/$defs/{step + 1}"}] * 2} for step in range(40)
+    }
+    schema: JsonValue = {"$defs": {**steps, "40": False}, "$ref": "#/$defs/0"}
+    with calling() as caller:
+        asked: JsonValue = {"data": 1, "schema": schema}
+        outcome = caller.call("json_schema_validate", asked, limits=Limits(stage_seconds=0.05))
+    assert outcome.error is not None
+    assert outcome.error.code is ErrorCode.STAGE_TIMED_OUT

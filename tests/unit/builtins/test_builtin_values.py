@@ -66,6 +66,20 @@ def test_split_and_join_are_opposites(whole: str, delimiter: str) -> None:
         assert pieces == ["", *whole, ""]
 
 
+def test_a_text_that_would_take_all_memory_is_not_made() -> None:
+    growing: JsonValue = {str(step): f"{{{{{step + 1}}}}}" * 100 for step in range(9)}
+    too_much = "at most 67108864 are made"
+    with pytest.raises(BuiltinError, match=too_much):
+        text.text_template({"template": "{{0}}", "variables": growing}, NO_CONTEXT)
+    long = "a" * 10_000
+    with pytest.raises(BuiltinError, match=too_much):
+        text.text_replace({"text": long, "from": "a", "to": long})
+    with pytest.raises(BuiltinError, match=too_much):
+        text.text_join({"items": list(long), "delimiter": long}, NO_CONTEXT)
+    with pytest.raises(BuiltinError, match=too_much):
+        scalar.to_text(["\0" * 12_000_000])
+
+
 @given(st.text())
 def test_reversing_twice_changes_nothing(whole: str) -> None:
     assert text.text_reverse(text.text_reverse(whole)) == whole
@@ -86,6 +100,16 @@ def test_minus_zero_stays() -> None:
     number = scalar.to_number("-0")
     assert isinstance(number, float)
     assert math.copysign(1, number) == -1
+
+
+def test_letters_have_the_cases_of_todays_unicode_whatever_the_python() -> None:
+    assert text.text_upper("\u019bß") == "\ua7dcSS"
+    assert text.text_lower("\ua7daİΑΣ") == "\ua7dbi\u0307ας"
+
+
+def test_a_sum_of_minus_zeros_is_one() -> None:
+    assert compact_json(numbers.num_sum([-0.0, -0.0], NO_CONTEXT)) == b"-0.0"
+    assert compact_json(numbers.num_sum([], NO_CONTEXT)) == b"0.0"
 
 
 def test_a_sum_is_not_compensated() -> None:

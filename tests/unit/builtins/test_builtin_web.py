@@ -137,6 +137,24 @@ def test_too_many_redirects_are_an_error(caller: Caller) -> None:
     assert f"more than {MOST_REDIRECTS} redirects" in message
 
 
+def test_what_one_answer_sets_is_not_sent_with_the_next_request() -> None:
+    def onwards(seen: Seen) -> Answer:
+        headers = (("Location", "/next"), ("Set-Cookie", "a=1; Path=/"))
+        return Answer(302 if seen.path == "/" else 200, headers)
+
+    with serving(onwards) as server:
+        assert exchange(Request("GET", server.url, {})).status == 200
+    assert [seen.path for seen in server.seen] == ["/", "/next"]
+    assert "cookie" not in server.seen[1].headers
+
+
+def test_blanks_around_a_url_and_a_header_do_not_count() -> None:
+    with serving(lambda _seen: Answer()) as server:
+        assert exchange(Request("GET", f" {server.url}/x\n", {"X": " a b "})).status == 200
+    assert server.seen[0].path == "/x"
+    assert server.seen[0].headers["x"] == ["a b"]
+
+
 def test_a_redirect_without_a_place_is_an_answer(caller: Caller) -> None:
     with serving(lambda _seen: Answer(302)) as server:
         assert record(caller.output("http_get", {"url": server.url}))["status"] == 302
