@@ -1,4 +1,8 @@
-"""`noether-run`: one graph of all ten operators, in every language that is there."""
+"""`noether-run`: one graph of all ten operators, three languages and many standard stages.
+
+The graph is `tests/graphs/everything.json`; what it does stands there. It runs from a store file
+and from a registry, and is the same composition with the same output.
+"""
 
 import json
 import shutil
@@ -6,21 +10,28 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
+from noether_runner.graph.nodes import Node
+from noether_runner.stores.builtin import BuiltinStore
+from registry_server import Registry, serving
 from running_service import Place
-from service_stages import spec, stage
+from service_stages import spec
 
 ANY = {"kind": "Any"}
 HAS_NODE = shutil.which("node") is not None
+EVERYTHING = Path(__file__).parents[1] / "graphs" / "everything.json"
 
+OPERATORS = [node.__name__.removesuffix("Node") for node in get_args(Node)]
+NUMBER = {"input": "Number", "output": "Number"}
 STAGES = (
-    spec("double", "def execute(input):\n    return input * 2\n"),
-    spec("total", "async def execute(input):\n    return sum(input)\n"),
-    spec("is_even", "def execute(input):\n    return input % 2 == 0\n"),
-    spec("add_bash", 'execute() { echo "$(($1 + 100))"; }\n', "bash"),
-    spec("gather", "def execute(input):\n    return sorted(input.items())\n"),
-    spec("combine", "def execute(input):\n    return input\n"),
+    spec(
+        "points",
+        "def execute(input):\n    return [int(row['points']) for row in input]\n",
+        input={"List": {"Map": ["Text", "Text"]}},
+        output={"List": "Number"},
+    ),
     spec(
         "second_time",
         """
@@ -31,13 +42,46 @@ def execute(input):
     if not mark.exists():
         mark.touch()
         raise RuntimeError("not the first time")
-    return "worked"
+    return "  It Worked "
 """,
+        input={"Record": [["mark", "Text"]]},
+        output="Text",
     ),
-    spec("negate", "function execute(input) { return -input; }\n", "javascript")
+    spec(
+        "is_even",
+        "async def execute(input):\n    return input % 2 == 0\n",
+        **{**NUMBER, "output": "Bool"},
+    ),
+    spec(
+        "base_and_patch",
+        "def execute(input):\n    return {'base': input['source_1'], 'patch': input['source_0']}\n",
+        input={"Record": [["source_0", "Any"], ["source_1", "Any"]]},
+        output={"Record": [["base", "Any"], ["patch", "Any"]]},
+    ),
+    spec("add_hundred", 'execute() { echo "$((${1%.*} + 100))"; }\n', "bash", **NUMBER),
+    spec("negate", "function execute(input) { return -input; }\n", "javascript", **NUMBER)
     if HAS_NODE
-    else spec("negate", "def execute(input):\n    return -input\n"),
+    else spec("negate", "def execute(input):\n    return -input\n", **NUMBER),
 )
+TABLE = "name,team,points\nAda,red,3\nBob,blue,12\nCy,red,7\n"
+OUTPUT = {
+    "rows": {
+        "points": [22, 22 / 3, 12, 103, -3, 7, [3, 7]],
+        "teams": {
+            "blue": [{"name": "Bob", "team": "blue", "points": "12"}],
+            "red": [
+                {"name": "Ada", "team": "red", "points": "3"},
+                {"name": "Cy", "team": "red", "points": "7"},
+            ],
+        },
+    },
+    "steady": "IT WORKED",
+    "far": 2,
+    "words": "APPLE+FIG+PEAR",
+    "facts": {"a": 1, "b": 2},
+    "about": [12, True],
+    "done": True,
+}
 
 
 @contextmanager
@@ -70,71 +114,53 @@ def remote_composition(refusal: str | None = None) -> Iterator[tuple[str, list[A
         thread.join()
 
 
-def graph_of_everything(url: str) -> dict[str, Any]:
-    parallel = {
-        "op": "Parallel",
-        "branches": {
-            "doubled": stage("double"),
-            "negated": stage("negate"),
-            "far": {"op": "RemoteStage", "url": url, "input": ANY, "output": ANY},
-        },
-    }
-    branch = {
-        "op": "Branch",
-        "predicate": stage("is_even"),
-        "if_true": stage("add_bash"),
-        "if_false": stage("negate"),
-    }
-    merge = {
-        "op": "Merge",
-        "sources": [{"op": "Const", "value": "fixed"}, parallel],
-        "target": stage("combine"),
-    }
-    fanout = {"op": "Fanout", "source": stage("double"), "targets": [branch, stage("negate")]}
-    retry = {"op": "Retry", "stage": stage("second_time"), "max_attempts": 3, "delay_ms": 1}
-    return {
-        "op": "Let",
-        "bindings": {
-            "merged": {"op": "Sequential", "stages": [{"op": "Const", "value": 7}, merge]},
-            "fanned": {"op": "Sequential", "stages": [{"op": "Const", "value": 4}, fanout]},
-            "retried": retry,
-        },
-        "body": stage("gather"),
-    }
+def ran_everything(place: Place, *words: str) -> dict[str, Any]:
+    """The envelope of a run in which `second_time` has no mark yet."""
+    mark = place.folder / "mark"
+    mark.unlink(missing_ok=True)
+    argument = json.dumps({"mark": str(mark), "text": TABLE})
+    ended = place.call("noether-run", "everything.json", "--input", argument, "--envelope", *words)
+    assert ended.returncode == 0, ended.stderr
+    told: dict[str, Any] = json.loads(ended.stdout)
+    return told
 
 
-def test_all_ten_operators_and_all_languages(place: Place) -> None:
+def test_a_graph_of_everything_runs_from_a_store_and_from_a_registry(place: Place) -> None:
     place.stages(*STAGES)
-    mark = str(place.folder / "mark")
-    with remote_composition() as (url, asked):
-        place.graph("everything", graph_of_everything(url))
-        argument = json.dumps({"mark": mark})
-        ended = place.call("noether-run", "everything.json", "--input", argument, "--envelope")
-    told = json.loads(ended.stdout)
-    assert (ended.returncode, told["ok"]) == (0, True), ended.stderr
-    assert told["output"] == [
-        ["fanned", [108, -8]],
-        ["mark", mark],
-        [
-            "merged",
-            {"source_0": "fixed", "source_1": {"doubled": 14, "far": ["far", 7], "negated": -7}},
-        ],
-        ["retried", "worked"],
-    ]
-    assert asked == [{"input": 7}]
-    trace = told["trace"]
-    languages = {entry["stage_name"]: entry["language"] for entry in trace["stages"]}
-    assert languages["double"] == "python"
-    assert languages["add_bash"] == "bash"
-    assert languages["negate"] == ("javascript" if HAS_NODE else "python")
-    attempts = [
-        (entry["attempt"], entry["status"] == "Ok")
-        for entry in trace["stages"]
-        if entry["stage_name"] == "second_time"
-    ]
-    assert attempts == [(1, False), (2, True)]
-    (remote,) = trace["remote_calls"]
-    assert (remote["url"], remote["ok"]) == (url, True)
+    records = json.loads((place.folder / ".noether" / "store.json").read_bytes())["stages"]
+    with remote_composition() as (url, asked), serving(Registry(lambda: records)) as registry:
+        text = EVERYTHING.read_text(encoding="utf-8").replace("http://remote.example/run", url)
+        (place.folder / "everything.json").write_text(text, encoding="utf-8")
+        stored = ran_everything(place)
+        fetched = ran_everything(place, "--registry", registry.url)
+    assert [name for name in OPERATORS if f'"op": "{name}"' not in text] == []
+    assert stored["output"] == fetched["output"] == OUTPUT
+    assert asked == [{"input": 7}] * 2
+    assert fetched["composition_id"] == stored["composition_id"]
+    used = stage_ids(stored)
+    assert stage_ids(fetched) == used
+    assert sum(stage_id in BuiltinStore() for stage_id in used.values()) >= 20
+    assert {record["id"] for record in records} <= set(used.values())
+    assert registry.asked
+    for trace in (stored["trace"], fetched["trace"]):
+        (remote,) = trace["remote_calls"]
+        assert (remote["url"], remote["ok"]) == (url, True)
+        entries = trace["stages"]
+        languages = {entry["stage_name"]: entry["language"] for entry in entries}
+        assert languages["points"] == "python"
+        assert languages["add_hundred"] == "bash"
+        assert languages["negate"] == ("javascript" if HAS_NODE else "python")
+        attempts = [
+            (entry["attempt"], entry["status"] == "Ok")
+            for entry in entries
+            if entry["stage_name"] == "second_time"
+        ]
+        assert attempts == [(1, False), (2, True)]
+
+
+def stage_ids(told: dict[str, Any]) -> dict[str, str]:
+    """What each reference of the graph stood for."""
+    return {each["reference"]: each["stage_id"] for each in told["trace"]["resolutions"]}
 
 
 def test_a_remote_composition_that_says_no_fails_the_run_with_its_words(place: Place) -> None:

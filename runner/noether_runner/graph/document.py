@@ -61,7 +61,7 @@ def read_graph(text: str | bytes, name: str) -> Graph:
     try:
         value = parse_json(text)
     except JsonTextError as error:
-        raise _first_error(text, name, error) from None
+        raise _first_error(text, name, _earliest(text, error)) from None
     try:
         if not _has_repeated_members(text, value):
             return read_document(value)
@@ -80,6 +80,22 @@ def _has_repeated_members(text: str | bytes, value: JsonValue) -> bool:
     data = text.encode() if isinstance(text, str) else text
     written, kept = (_STRING.sub(b"", part).count(b":") for part in (data, compact_json(value)))
     return written != kept
+
+
+def _earliest(text: str | bytes, error: JsonTextError) -> JsonTextError:
+    """The error, or what is no JSON before a place that is too deep: depth is measured first."""
+    if not error.too_deep or not error.line:
+        return error
+    try:
+        as_text = text if isinstance(text, str) else text.decode()
+        before = as_text[: _offset(as_text, error.line, error.column)]
+        parse_json(before)
+    except UnicodeDecodeError:
+        pass
+    except JsonTextError as other:
+        if _offset(before, other.line, other.column) < len(before):
+            return other
+    return error
 
 
 def _first_error(text: str | bytes, name: str, error: JsonTextError) -> GraphError:

@@ -7,9 +7,10 @@ run; the composition id is taken before it.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, TypeAlias, assert_never
 
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.messages import Resolution
 from noether_contract.outcomes import ErrorCode
 from noether_runner.errors import RunnerError
@@ -232,8 +233,13 @@ class _Lookup:
         return current
 
     def _not_active(self, entry: Entry) -> ResolveError:
+        short = entry.id[:8]
+        if isinstance(entry.lifecycle, Draft):
+            advice = f"noether-stage activate {short} makes it active"
+        else:
+            advice = "it was withdrawn for good, so name another"
         word = lifecycle_word(entry.lifecycle)
-        sentence = f"stage {entry.id[:8]} is a {word}; only active stages run"
+        sentence = f"stage {short} is a {word}; only active stages run ({advice})"
         return self._error("not_active", sentence, (entry.id,))
 
     def _not_found_text(self) -> str:

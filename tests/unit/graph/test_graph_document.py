@@ -181,6 +181,10 @@ def test_mistakes_in_types(given: Any, kind: str, field: str) -> None:
         ('{"description":"a\nb"}', "invalid_json", None),
         ('{"description":"d",}', "invalid_json", None),
         ("{/**/}", "invalid_json", None),
+        # also between text that is no JSON and text that is nested too deeply
+        ('{"description":"d","version":NaN,"x":' + "[" * 200, "invalid_json", None),
+        ('{"description":"d","x":' + "[" * 200 + "NaN", "too_deep", None),
+        ('{"description":1,"x":' + "[" * 200, "invalid_type", "description"),
     ],
 )
 def test_the_first_problem_in_the_order_of_the_text(

@@ -2,6 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from noether_contract.messages import members_of
 from noether_contract.outcomes import ErrorCode
 from noether_runner.graph.catalogue import Entry
 from noether_runner.graph.nodes import (
@@ -229,7 +230,7 @@ def test_only_the_ids_change_and_each_reference_is_noted_once() -> None:
         {"x": StageNode(full("aaaa"), "both", {"k": 1})}, StageNode(full("aaaa"), "both")
     )
     (resolution,) = result.resolutions
-    assert resolution.model_dump() == {
+    assert members_of(resolution) == {
         "reference": "n",
         "stage_id": full("aaaa"),
         "signature_id": SIGNATURE,

@@ -84,9 +84,10 @@ def test_pure_is_always_allowed_and_an_empty_policy_allows_nothing_else() -> Non
 
 def test_a_remote_stage_needs_network_and_fallible() -> None:
     root = RemoteStageNode("http://example.test/x", ANY, ANY)
-    found = check_effects(root, TABLE, frozenset({EffectKind.NETWORK}))
+    found = check_effects(root, TABLE, frozenset())
     assert [(each.stage_id, each.effect.kind) for each in found] == [
-        ("remote", EffectKind.FALLIBLE)
+        ("remote", EffectKind.NETWORK),
+        ("remote", EffectKind.FALLIBLE),
     ]
     assert "http://example.test/x" in found[0].message
 

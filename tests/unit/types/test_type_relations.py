@@ -1,5 +1,6 @@
 """Laws of subtyping, unification and overlap (`types.md` §5, §6, §13.4)."""
 
+from itertools import combinations
 from typing import Any
 
 from hypothesis import given
@@ -21,14 +22,17 @@ from noether_runner.types.terms import (
     NUMBER,
     TEXT,
     ListOf,
+    MapOf,
     NonEmpty,
     NType,
     Range,
     RecordOf,
     RecordWith,
     Refined,
+    StreamOf,
     UnionOf,
     Var,
+    is_nullable,
     optional,
     record,
     union,
@@ -82,7 +86,6 @@ def _leaves(term: NType) -> set[NType]:
 def _has_optional_field(term: NType) -> bool:
     """`{a: Text}` fits `{}` fits `{a: Null | Number}`: the relation itself lets values slip."""
     from noether_runner.types.parts import parts
-    from noether_runner.types.terms import is_nullable
 
     if isinstance(term, (RecordOf, RecordWith)) and any(is_nullable(of) for _, of in term.fields):
         return True
@@ -103,6 +106,34 @@ def test_the_relation_is_not_transitive() -> None:
     assert is_subtype(one, two)
     assert is_subtype(two, three)
     assert not is_subtype(one, three)
+
+
+def universe() -> list[NType]:
+    """Types without Any, variables and optional fields, many of which fit each other."""
+    simple: list[NType] = [TEXT, NUMBER, NULL, POSITIVE, SMALL, Refined(POSITIVE, Range(None, 9.0))]
+    unions = [UnionOf(pair) for pair in combinations(simple, 2)]
+    wide = UnionOf((NULL, NUMBER, POSITIVE, TEXT))
+    plain = [*simple, *unions, wide, UnionOf(())]
+    present = [each for each in plain if not is_nullable(each)]
+    made: list[NType] = [
+        *(of(each) for of in (ListOf, StreamOf) for each in plain),
+        *(MapOf(TEXT, each) for each in simple),
+        record({}),
+        *(record({"a": each}) for each in present),
+        *(record({"a": each, "b": TEXT}) for each in present),
+        *(record({"a": record({"b": each})}) for each in simple if each != NULL),
+    ]
+    return [*plain, *made, *(UnionOf((NULL, each)) for each in made[::3])]
+
+
+def test_without_optional_fields_the_relation_is_transitive() -> None:
+    types_ = universe()
+    above = [{at for at, other in enumerate(types_) if is_subtype(each, other)} for each in types_]
+    assert sum(map(len, above)) > 4 * len(types_)
+    for small, larger in enumerate(above):
+        for middle in larger:
+            slipped = above[middle] - larger
+            assert not slipped, (types_[small], types_[middle], types_[min(slipped)])
 
 
 def test_a_refined_member_of_a_union_is_found_before_it_is_stripped() -> None:

@@ -1,9 +1,9 @@
 """One edge of a graph: may what a node gives go into what another takes (`types.md` §7, §13.2)."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.graph.nodes import ConstNode
 from noether_runner.types.check.findings import TypeFinding, TypesTooLarge, UnificationFailure
 from noether_runner.types.check.type_warnings import (
@@ -23,7 +23,6 @@ from noether_runner.types.subtype import (
 )
 from noether_runner.types.terms import (
     Leaf,
-    MapOf,
     NType,
     RecordOf,
     RecordWith,
@@ -160,13 +159,8 @@ class Edges:
                 reason = flow.attempt(lambda: self._accept(flow, given, branch))
                 is_optional = is_nullable(self.substitution.filled(branch.type))
                 return None if is_optional else reason
-            case MapOf(_, value):
-                # Whether the map has the key of the branch shows at run time only.
-                if flow.attempt(lambda: self._accept(flow, value, branch)) is None:
-                    return None
             case _:
-                pass
-        return self._accept(flow, given, branch)
+                return self._accept(flow, given, branch)
 
     def _warn(self, flow: Flow, outlet: Outlet, inlet: Inlet) -> None:
         ungained: list[NType] = []

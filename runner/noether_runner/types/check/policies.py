@@ -5,15 +5,15 @@ allowed; a name that is not known is an error of the configuration, never ignore
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.outcomes import ErrorCode
 from noether_runner.errors import RunnerError
 from noether_runner.graph.nodes import Node, RemoteStageNode, StageNode
 from noether_runner.graph.walk import stage_nodes, walk
 from noether_runner.stages.effects import Capability, Effect, EffectKind
-from noether_runner.types.check.effects import effects_of, total_cents
+from noether_runner.types.check.effects import REMOTE, effects_of, total_cents
 from noether_runner.types.check.stage_source import StageSource, stage_with_id
 
 REMOTE_ID: Final = "remote"
@@ -124,7 +124,9 @@ def check_effects(
         return ()
     violations: list[EffectViolation] = []
     for path, node in walk(root):
-        for effect in effects_of(node, source):
+        effects = effects_of(node, source)
+        # A remote stage's are listed the other way round (`types.md` §8.3).
+        for effect in reversed(effects.effects) if effects is REMOTE else effects:
             if effect.kind in allowed or effect.kind is EffectKind.PURE:
                 continue
             name = effect.kind.policy_name
