@@ -57,7 +57,7 @@ def environments(tmp_path: Path, steps: Steps, **packages: Any) -> PythonEnviron
     return PythonEnvironments(
         cast("Children", steps),
         tmp_path / "kept",
-        Packages.model_validate(packages),
+        Packages(**packages),
         tmp_path / "work",
     )
 

@@ -18,7 +18,13 @@ from typing import Any
 from noether_runner.errors import RunnerError
 from noether_runner.stage_arguments import parse
 from noether_runner.stage_envelope import FAILED, Answer, print_json, print_text, tell
-from noether_runner.stages.lifecycle import Active, lifecycle_word
+from noether_runner.stages.errors import SpecError
+from noether_runner.stages.lifecycle import (
+    Active,
+    Deprecated,
+    Tombstone,
+    lifecycle_word,
+)
 from noether_runner.stages.signing import (
     KeyFileError,
     SigningKey,
@@ -46,7 +52,7 @@ from noether_runner.stores.registration import (
     sign_as,
     take_in,
 )
-from noether_runner.stores.sync import SyncOptions, sync
+from noether_runner.stores.sync import SyncOptions, shown, sync
 from noether_runner.stores.writing import changing, read_ledger
 
 
@@ -90,13 +96,19 @@ def _sync(arguments: argparse.Namespace, answer: Answer) -> int:
 def _add(arguments: argparse.Namespace, answer: Answer) -> int:
     data = read_spec_file(Path(arguments.spec))
     intake = Intake(_author_key(), not arguments.no_check_examples, arguments.rehash)
-    stage = take_in(data, intake)
+    try:
+        stage = take_in(data, intake)
+    except SpecError as error:
+        place = shown(arguments.spec)
+        raise SpecError(error.kind, f"{place}: {error.message}", hints=error.hints) from None
     for remark in lint_warnings(stage):
         tell(f"warning: {remark}")
     with changing(Path(arguments.store)) as ledger:
         _tell_problems(ledger)
         registered = register(ledger, stage, draft=arguments.draft)
     if registered.existed and not registered.activated:
+        if isinstance(registered.lifecycle, Deprecated | Tombstone):
+            tell(_stays(registered.stage))
         answer.succeed({"id": stage.id, "note": "already exists"})
         return 0
     told: dict[str, Any] = {
@@ -110,6 +122,18 @@ def _add(arguments: argparse.Namespace, answer: Answer) -> int:
     told.update(_superseded(registered.superseded))
     answer.succeed({name: value for name, value in told.items() if value is not None})
     return 0
+
+
+def _stays(stage: Stage) -> str:
+    """What a person should know who adds a stage that is there, but not to be used."""
+    sentence = f"warning: stage {stage.label} ({stage.id[:8]}) was there already and stays"
+    if not isinstance(stage.lifecycle, Deprecated):
+        return f"{sentence} a {lifecycle_word(stage.lifecycle)}"
+    successor = stage.lifecycle.successor_id[:8]
+    return (
+        f"{sentence} deprecated in favour of {successor}; noether-stage sync --reactivate makes "
+        "it active again"
+    )
 
 
 def _activate(arguments: argparse.Namespace, answer: Answer) -> int:

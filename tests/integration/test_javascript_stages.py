@@ -37,6 +37,18 @@ TABLE = {
         failure="raised",
         says=("stage.js:2:",),
     ),
+    "what caused an error is told": Row(
+        "function execute() { throw new Error('a', {cause: new TypeError('why')}); }",
+        failure="raised",
+        says=("Error: a", "caused by TypeError: why"),
+    ),
+    "what an aggregate holds is told": Row(
+        "function execute() {\n"
+        "  const e = new AggregateError([new Error('one'), 'two'], 'm');\n"
+        "  e.errors.push(e);\n  e.cause = e;\n  throw e;\n}",
+        failure="raised",
+        says=("AggregateError: m (Error: one; two; AggregateError: m (",),
+    ),
     "anything can be thrown": Row(
         "function execute() { throw 'just text'; }", failure="raised", says=("just text",)
     ),

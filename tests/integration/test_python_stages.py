@@ -28,6 +28,19 @@ TABLE = {
     "members arrive sorted": Row(
         RETURNS.format("list(input)"), '["a","b"]', value={"b": 1, "a": 2}
     ),
+    "a decoder that was replaced changes no input": Row(
+        "import json\njson.JSONDecoder.raw_decode = lambda *_: (7, 3)\n" + RETURNS.format("input"),
+        "[1]",
+        value="[1]",
+    ),
+    "what a group of exceptions holds is told": Row(
+        "async def execute(input):\n"
+        "    import asyncio\n"
+        "    async with asyncio.TaskGroup() as group:\n"
+        "        group.create_task(asyncio.to_thread(int, 'x'))\n",
+        failure="raised",
+        says=("1 sub-exception): ValueError: invalid literal",),
+    ),
     "surrogate halves are joined": Row(RETURNS.format(r"'\ud83d' + '\ude00'"), '"\U0001f600"'),
     "lone surrogate in a key": Row(
         RETURNS.format(r"{'a': [{'\ud83d': 1}]}"),

@@ -74,8 +74,10 @@ def signature_of(stage: Stage) -> str:
         Answer(200, b"{"),
         Answer(200, b"", {"Content-Length": "10", "Connection": "close"}),
         refused(429, "RATE_LIMITED", "slow down", retry_after="0"),
+        refused(503, "DOWN", "restarting", retry_after="0"),
+        Answer(200, b"no gzip", {"Content-Encoding": "gzip"}),
     ],
-    ids=["500", "502 html", "half a body", "no body", "429"],
+    ids=["500", "502 html", "half a body", "no body", "429", "503", "gzip"],
 )
 def test_passing_trouble_is_tried_again(runs: Runs, registry: Registry, trouble: Answer) -> None:
     registry.trouble = first_answers(trouble, trouble)
@@ -92,6 +94,8 @@ def test_passing_trouble_is_tried_again(runs: Runs, registry: Registry, trouble:
         (refused(200, "VALIDATION_FAILED", "x\ny"), 1, "200 with VALIDATION_FAILED: x y"),
         (Answer(200, {"ok": "true", "result": {}}), 1, "200 with UNKNOWN"),
         (refused(429, "RATE", "", retry_after="600"), 1, "429: no more requests for 600 s"),
+        (refused(503, "DOWN", "", retry_after="600"), 1, "asked again in 600 s"),
+        (Answer(200, b"no gzip", {"Content-Encoding": "gzip"}), 3, "cannot be unpacked"),
         (Answer(302, b"", {"Location": "http://127.0.0.1:1/x"}), 1, "redirects to another place"),
     ],
 )

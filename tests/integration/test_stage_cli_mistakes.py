@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from noether_runner import stage_cli
+from noether_runner.stages.lifecycle import Deprecated, Lifecycle, Tombstone
 from noether_runner.stages.signing import SigningKey, create_key
 from noether_runner.stages.stage import Stage, read_stage, write_stage
 from stage_samples import sample, spec
@@ -84,6 +85,31 @@ def test_only_drafts_are_activated(run: Run) -> None:
     ended = run("activate", "one")
     assert (ended.code, ended.envelope["error"]["kind"]) == (1, "InvalidTransition")
     assert "only a Draft can be activated" in ended.envelope["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("lifecycle", "said"),
+    [
+        (Deprecated("ab" * 32), "stays deprecated in favour of abababab; noether-stage sync --rea"),
+        (Tombstone(), "stays a tombstone"),
+    ],
+)
+def test_adding_what_is_there_but_out_of_use_says_so(
+    run: Run, lifecycle: Lifecycle, said: str
+) -> None:
+    write_store(sample("one", lifecycle=lifecycle))
+    Path("one.json").write_bytes(orjson.dumps(spec("one")))
+    ended = run("add", "one.json")
+    assert ended.envelope["data"] == {"id": sample("one").id, "note": "already exists"}
+    assert said in ended.said
+
+
+def test_a_mistake_in_a_spec_names_the_file(run: Run) -> None:
+    Path("one.json").write_bytes(orjson.dumps(spec("one", properties=[{"kind": "x"}])))
+    message = run("add", "one.json").envelope["error"]["message"]
+    assert (
+        message == "one.json: a property is declared, but there is no example to check on; add one"
+    )
 
 
 def test_folders_files_and_graphs_in_the_wrong_place(run: Run) -> None:

@@ -1,11 +1,24 @@
 """The `# requires:` line of a Python stage (`runtimes.md` §2.1)."""
 
 import re
-from dataclasses import dataclass
+
+from noether_contract.lean_dataclass import dataclass
 
 _MARK = "# requires:"
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9.+!-]+")
+
+
+_SHOWN_CHARACTERS = 100
+
+_NAMED = "expected NAME==VERSION, without extras, markers or options"
+_WANTED = {
+    "unpinned": "expected NAME==VERSION; no other version will do",
+    "empty_name": _NAMED,
+    "bad_name": _NAMED,
+    "empty_version": _NAMED,
+    "bad_version": f"{_NAMED}, and one exact version",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +62,9 @@ def read_requirements(code: str, *, allow_unpinned: bool = False) -> Requirement
 
 
 def rejection_words(rejected: Rejected) -> str:
-    """The warning about an entry that is not taken."""
-    return f"the entry {rejected.entry!r} of '# requires:' is ignored: {rejected.reason}"
+    """The warning about an entry that is not taken, with what may stand there."""
+    entry, reason = rejected.entry[:_SHOWN_CHARACTERS], rejected.reason
+    return f"the entry {entry!r} of '# requires:' is ignored: {reason} ({_WANTED[reason]})"
 
 
 def _objection(entry: str, *, allow_unpinned: bool) -> str | None:

@@ -86,6 +86,8 @@ def _in_record(record: object) -> Iterator[str]:
     signature = record.get("signature")
     names = {"input", "output", "effects", "implementation_hash"}
     yield from _of(signature, "signature", names)
+    yield from _in_type(_member(signature, "input"), "signature.input")
+    yield from _in_type(_member(signature, "output"), "signature.output")
     yield from _of(record.get("cost"), "cost", {"time_ms_p50", "tokens_est", "memory_mb"})
     for index, example in enumerate(_items(record.get("examples"))):
         yield from _of(example, f"examples[{index}]", {"input", "output"})
@@ -98,6 +100,38 @@ def _in_record(record: object) -> Iterator[str]:
     for index, effect in enumerate(_items(_member(effects, "effects"))):
         where = f"signature.effects.effects[{index}]"
         yield from _of(effect, where, {"effect", "cents", "path", "model"})
+
+
+def _in_type(term: object, where: str) -> Iterator[str]:
+    """The same for a type; the fields of a record are names of the author, which may repeat."""
+    yield from _of(term, where, {"kind", "value"})
+    content, within = _member(term, "value"), f"{where}.value"
+    inner: dict[str, object] = {}
+    match _member(term, "kind"):
+        case "List" | "Stream":
+            inner = {within: content}
+        case "Union":
+            inner = {f"{within}[{place}]": each for place, each in enumerate(_items(content))}
+        case "Record" if isinstance(content, dict):
+            inner = {f"{within}.{name}": each for name, each in content.items()}
+        case "RecordWith":
+            yield from _of(content, within, {"fields", "rest"})
+            fields = _member(content, "fields")
+            if isinstance(fields, dict):
+                inner = {f"{within}.fields.{name}": each for name, each in fields.items()}
+        case "Map":
+            yield from _of(content, within, {"key", "value"})
+            inner = {f"{within}.{side}": _member(content, side) for side in ("key", "value")}
+        case "Refined":
+            yield from _of(content, within, {"base", "refinement"})
+            refinement = _member(content, "refinement")
+            names = {"kind", "min", "max", "options"}
+            yield from _of(refinement, f"{within}.refinement", names)
+            inner = {f"{within}.base": _member(content, "base")}
+        case _:
+            pass
+    for place, each in inner.items():
+        yield from _in_type(each, place)
 
 
 def _of(value: object, where: str, names: set[str]) -> Iterator[str]:

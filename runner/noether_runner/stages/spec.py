@@ -58,8 +58,8 @@ def read_spec_text(data: bytes) -> Stage:
     are the business of `spec_checks`.
     """
     if len(data) > MAX_SPEC_BYTES:
-        size = f"{len(data)} bytes, more than the {MAX_SPEC_BYTES} allowed"
-        raise SpecError("invalid_json", f"the file has {size}")
+        message = f"the file has more than the {MAX_SPEC_BYTES} bytes that a spec may have"
+        raise SpecError("invalid_json", message)
     try:
         json = parse_json(data)
     except JsonTextError as error:

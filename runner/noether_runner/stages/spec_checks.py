@@ -1,10 +1,11 @@
 """What is checked before a stage is stored, beyond the shape of its spec (`stages.md` §6.5)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, assert_never
 
 from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.stages.errors import SpecError
 from noether_runner.stages.properties import UnknownProperty
 from noether_runner.stages.property_checks import example_violations
@@ -137,12 +138,22 @@ def _unions_in(term: NType) -> Iterator[UnionOf]:
         yield from _unions_in(each)
 
 
+_ANEW = (
+    "a full record cannot be edited: register what was changed from a spec, with name and "
+    "implementation and without id"
+)
+_UNSIGNED = (
+    "without both ed25519_signature and signer_public_key the record counts as unsigned, and "
+    "noether-stage sign signs it"
+)
+
+
 def check_identity(stage: Stage) -> None:
     """Raises `SpecError` when content, ids, implementation hash and signature do not agree."""
     found = integrity_of(stage)
     if found.implementation_hash_matches is False:
-        message = "implementation_hash is not the hash of implementation_code"
-        raise SpecError("implementation_hash_mismatch", message)
+        message = f"stage {stage.label}: implementation_hash is not the hash of implementation_code"
+        raise SpecError("implementation_hash_mismatch", message, hints=(_ANEW,))
     if found.legacy_scheme is not None:
         message = (
             f"{stage.id} is an id of an older scheme ({found.legacy_scheme}); today the id of this "
@@ -153,24 +164,29 @@ def check_identity(stage: Stage) -> None:
         )
     if not found.id_matches:
         message = f"the record claims the id {stage.id}, its content has {found.computed_id}"
-        raise SpecError("id_mismatch", message)
+        raise SpecError("id_mismatch", message, hints=(_ANEW,))
     if found.signature_id_matches is False:
         message = (
             f"the record claims the signature id {stage.signature_id}, its content has "
             f"{found.computed_signature_id}"
         )
-        raise SpecError("signature_id_mismatch", message)
+        raise SpecError("signature_id_mismatch", message, hints=(_ANEW,))
     if found.signature is Verdict.INVALID:
-        message = "the signature does not fit the id: it may have been tampered with"
-        raise SpecError("bad_signature", message)
+        message = (
+            f"stage {stage.label} has a signature that does not fit its id: it may have been "
+            "tampered with"
+        )
+        raise SpecError("bad_signature", message, hints=(_UNSIGNED,))
     if found.signature is Verdict.HALF_SIGNED:
-        message = "the record has only one of ed25519_signature and signer_public_key"
-        raise SpecError("half_signed", message)
+        message = f"stage {stage.label} has only one of ed25519_signature and signer_public_key"
+        raise SpecError("half_signed", message, hints=(_UNSIGNED,))
 
 
 def _check_properties(stage: Stage) -> None:
     if stage.properties and not stage.examples:
-        message = f"there are {len(stage.properties)} properties, but no example to check them on"
+        count = len(stage.properties)
+        declared = "a property is" if count == 1 else f"{count} properties are"
+        message = f"{declared} declared, but there is no example to check on; add one"
         raise SpecError("property_violation", message)
     for found in example_violations(stage.properties, stage.examples):
         message = f"properties[{found.property}] does not hold on examples[{found.example}]: "

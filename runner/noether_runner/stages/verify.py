@@ -11,10 +11,11 @@ There is no way to switch it off. The reference checks only 3, so an edited stor
 """
 
 from collections.abc import Container
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Literal
 
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.outcomes import ErrorCode
 from noether_runner.errors import RunnerError
 from noether_runner.stages.identity import (
@@ -26,6 +27,11 @@ from noether_runner.stages.identity import (
 )
 from noether_runner.stages.signing import STDLIB_PUBLIC_KEY, Verdict, signature_verdict
 from noether_runner.stages.stage import Stage
+
+_CHANGED = (
+    "; the record was changed after its ids were made: register the stage again from its spec, or "
+    "restore the record"
+)
 
 
 class Finding(StrEnum):
@@ -98,13 +104,13 @@ def verify(stage: Stage, policy: Policy) -> tuple[str, ...]:
     """Runs the chain; gives the warnings, raises `StageRefusedError` at the first finding."""
     found = integrity_of(stage)
     if found.implementation_hash_matches is False:
-        message = "its code is not the one that its implementation_hash names"
+        message = f"its code is not the one that its implementation_hash names{_CHANGED}"
         raise _refused(Finding.IMPLEMENTATION_HASH_MISMATCH, stage, message)
     if not found.id_matches and found.legacy_scheme is None:
-        message = f"its content has the id {found.computed_id}"
+        message = f"its content has the id {found.computed_id}{_CHANGED}"
         raise _refused(Finding.ID_MISMATCH, stage, message)
     if found.signature_id_matches is False:
-        message = f"its content has the signature id {found.computed_signature_id}"
+        message = f"its content has the signature id {found.computed_signature_id}{_CHANGED}"
         raise _refused(Finding.SIGNATURE_ID_MISMATCH, stage, message)
     _check_signature(stage, found.signature, policy)
     if found.legacy_scheme is None:
@@ -119,18 +125,27 @@ def verify(stage: Stage, policy: Policy) -> tuple[str, ...]:
 def _check_signature(stage: Stage, verdict: Verdict, policy: Policy) -> None:
     match verdict:
         case Verdict.INVALID:
-            message = "its signature does not fit its id: it may have been tampered with"
+            message = (
+                "its signature does not fit its id: it may have been tampered with; restore the "
+                "record, or have it signed again by whom you trust"
+            )
             raise _refused(Finding.BAD_SIGNATURE, stage, message)
         case Verdict.HALF_SIGNED:
-            message = "it has only one of ed25519_signature and signer_public_key"
+            message = (
+                "it has only one of ed25519_signature and signer_public_key; restore the other, or "
+                "take both out and have it signed again"
+            )
             raise _refused(Finding.HALF_SIGNED, stage, message)
         case Verdict.UNSIGNED:
             if policy.mode == "signed":
-                message = "it is not signed, and only signed stages may run (verify: signed)"
+                message = (
+                    "it is not signed, and only signed stages may run (verify: signed); "
+                    "noether-stage sign signs it"
+                )
                 raise _refused(Finding.UNSIGNED, stage, message)
         case Verdict.VALID:
             if policy.mode == "signed" and not _is_trusted(stage, policy):
-                message = f"it is signed by {stage.signer_public_key}, which is no trusted key"
+                message = f"it is signed by {stage.signer_public_key}, {_untrusted(stage)}"
                 raise _refused(Finding.UNTRUSTED_KEY, stage, message)
 
 
@@ -140,6 +155,15 @@ def _is_trusted(stage: Stage, policy: Policy) -> bool:
         # Everybody has the private half: it vouches for the ids that this program knows itself.
         return stage.id in policy.builtin_ids
     return not policy.trusted_keys or key in (trusted.lower() for trusted in policy.trusted_keys)
+
+
+def _untrusted(stage: Stage) -> str:
+    if (stage.signer_public_key or "").lower() == STDLIB_PUBLIC_KEY:
+        return (
+            "the key of the standard library, whose private half everybody has: it vouches for "
+            "standard stages only; have it signed by somebody else"
+        )
+    return "which is no trusted key; if you trust its author, add the key to trusted_keys"
 
 
 def _legacy_scheme(stage: Stage) -> Literal["v0", "v1"] | None:

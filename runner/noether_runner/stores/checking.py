@@ -1,9 +1,9 @@
 """`noether-stage verify`: what can be checked of stored stages without running them (§6.9)."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.stages.property_checks import example_violations
 from noether_runner.stages.signing import Verdict
 from noether_runner.stages.stage import Stage
@@ -59,7 +59,7 @@ def _entry(stage: Stage, checks: Checks) -> dict[str, Any]:
     status = "failed" if violations else "skipped" if len(skipped) == made else "passed"
     return {
         "id": stage.id[:SHORT_ID],
-        "name": stage.name,
+        **({} if stage.name is None else {"name": stage.name}),
         "description": stage.description,
         "status": status,
         "details": details,

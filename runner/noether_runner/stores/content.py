@@ -8,17 +8,20 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
 from noether_contract.json_values import JsonTextError, JsonValue, parse_json
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.stages.errors import RecordError, json_kind
 from noether_runner.stages.lifecycle import Active, Lifecycle, read_lifecycle
 from noether_runner.stages.repeated import repeated_in_store
 from noether_runner.stages.stage import Stage, read_stage
 from noether_runner.stores.store import StoreError, reason_of
+
+_MOST_ID_CHARACTERS = 100
+"""An id has 64 characters; what is much longer is no name to call a record by."""
 
 Fingerprint = tuple[int, int, int, int, int]
 """Device, inode, size, time of last write and of last change (ns): a changed file has another."""
@@ -140,7 +143,8 @@ def read_content(data: bytes, path: Path) -> Content:
 
 def problem_text(record: Record, place: int) -> str:
     """A sentence about a record that cannot be read; `place` counts from 0."""
-    which = f"the stage {record.id}" if record.id else f"entry {place + 1} of the array stages"
+    known = record.id if record.id and len(record.id) <= _MOST_ID_CHARACTERS else None
+    which = f"the stage {known}" if known else f"entry {place + 1} of the array stages"
     return f"{which} cannot be read: {record.problem}"
 
 

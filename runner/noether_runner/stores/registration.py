@@ -5,15 +5,19 @@ Everything that can be wrong with a spec is found here, before the ledger is tou
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+import orjson
+
+from noether_contract.json_values import JsonTextError, parse_json
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.stages.errors import SpecError
 from noether_runner.stages.lifecycle import Active, Draft, Lifecycle
 from noether_runner.stages.signing import SigningKey
 from noether_runner.stages.spec import MAX_SPEC_BYTES, read_spec_text
 from noether_runner.stages.spec_checks import check_before_storing, rehashed
-from noether_runner.stages.stage import Stage
+from noether_runner.stages.stage import Stage, write_stage
 from noether_runner.stores.ledger import Ledger
 from noether_runner.stores.store import reason_of
 
@@ -63,7 +67,18 @@ def take_in(data: bytes, intake: Intake) -> Stage:
             raise
         stage = rehashed(stage)
         check_before_storing(stage, check_examples=intake.check_examples)
+    _check_depth(stage)
     return sign(stage, intake.key) if intake.key is not None else stage
+
+
+def _check_depth(stage: Stage) -> None:
+    """Refuses a record that would spoil the whole store: in one, everything is two levels lower."""
+    try:
+        parse_json(orjson.dumps({"stages": [write_stage(stage)]}))
+    except JsonTextError as error:
+        message = f"no store could hold this stage: in a store file, {error.reason}"
+        hint = "write the examples or types with fewer levels"
+        raise SpecError("invalid_json", message, hints=(hint,)) from None
 
 
 def sign(stage: Stage, key: SigningKey) -> Stage:

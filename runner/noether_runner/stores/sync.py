@@ -79,7 +79,11 @@ def sync(ledger: Ledger, directory: str, intake: Intake, options: SyncOptions) -
         _take_file(ledger, file, intake, options, report, met)
     if options.prune:
         report.absent = [
-            {"id": stage.id, "lifecycle": lifecycle_word(stage.lifecycle), "name": stage.name}
+            {
+                "id": stage.id,
+                "lifecycle": lifecycle_word(stage.lifecycle),
+                **({} if stage.name is None else {"name": stage.name}),
+            }
             for stage in sorted(ledger, key=lambda stage: stage.id)
             if stage.id not in met and isinstance(stage.lifecycle, Active | Draft)
         ]

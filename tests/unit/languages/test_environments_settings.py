@@ -2,9 +2,10 @@
 
 import pytest
 
-from noether_contract.messages import FileStoreRef, RunRequest
+from noether_contract.messages import FileStoreRef, RunRequest, write_message
 from noether_contract.package_settings import UNPINNED, packages_from, passwords_in
 from noether_contract.stage_environment import stage_grants
+from noether_runner.request_reading import read_request_line
 
 ENVIRON = {
     "PATH": "/bin",
@@ -45,7 +46,7 @@ def test_settings_are_not_shown_with_the_request() -> None:
         packages=packages_from(ENVIRON),
     )
     assert "correct-horse" not in repr(request)
-    assert RunRequest.model_validate_json(request.model_dump_json()) == request
+    assert read_request_line(write_message(request)) == request
 
 
 def test_what_json_cannot_carry_is_left_out() -> None:

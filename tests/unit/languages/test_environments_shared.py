@@ -114,7 +114,8 @@ def test_each_environment_is_told_once(tmp_path: Path) -> None:
     assert [each["requires"] for each in told] == [["tiny==1.0"], ["other==2"]]
     assert [each["built"] for each in told] == [False, False]
     warnings = list(needs.environment_warnings(stages(), found))
-    assert warnings[0] == "stage \"a\": the entry 'bad' of '# requires:' is ignored: unpinned"
+    told_first = "stage \"a\": the entry 'bad' of '# requires:' is ignored: unpinned"
+    assert warnings[0].partition(" (")[0] == told_first
     assert [warning.partition(" (")[0] for warning in warnings[1:]] == [
         f'stage "{name}": its environment' for name in "abc"
     ]

@@ -8,8 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noether_contract.json_values import parse_json
+from noether_runner.languages.children import python_stage
 from noether_runner.languages.children.python_failures import failure
-from noether_runner.languages.children.python_results import NotJsonError, encode
+from noether_runner.languages.children.python_results import (
+    NotJsonError,
+    encode,
+    encode_members,
+)
 from noether_runner.languages.children.python_source import compile_stage
 
 
@@ -89,6 +94,24 @@ def test_the_place_of_what_has_no_json_form(value: Any, says: str) -> None:
     assert says in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        (json.JSONEncoder, "encode"),
+        (json.JSONEncoder, "iterencode"),
+        (json.encoder, "c_make_encoder"),
+        (json.encoder, "encode_basestring_ascii"),
+    ],
+)
+def test_an_encoder_that_a_stage_replaced_forges_nothing(
+    place: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place, name, lambda *_: '"forged"')
+    assert encode({"a": ["b"]}) == b'{"a":["b"]}'
+    monkeypatch.setattr(place, name, lambda *_: '"forged"')
+    assert encode_members({"class": "raised"}) == b'{"class":"raised"}'
+
+
 def test_digits_in_texts_are_no_numbers() -> None:
     assert parse_json(encode("9" * 400)) == "9" * 400
 
@@ -124,13 +147,35 @@ def caught(error: BaseException, cause: BaseException | None = None) -> dict[str
         (ValueError(), "ValueError"),
         (KeyError("k"), "KeyError: 'k'"),
         (ValueError("\ud800"), "ValueError: \\ud800"),
-        (ExceptionGroup("many", [ValueError("a")]), "many (1 sub-exception)"),
+        (ExceptionGroup("many", [ValueError("a")]), "many (1 sub-exception): ValueError: a"),
+        (
+            ExceptionGroup("out", [ExceptionGroup("in", [KeyError(1)]), OSError("b")]),
+            "ExceptionGroup: in (1 sub-exception): KeyError: 1; OSError: b",
+        ),
     ],
 )
 def test_texts_of_errors(error: BaseException, says: str) -> None:
     members = caught(error)
     assert says in members["message"]
     json.dumps(members).encode()
+
+
+def test_notes_stand_below_the_error() -> None:
+    error = ValueError("x")
+    error.add_note("while reading line 7")
+    error.add_note("of the list")
+    assert caught(error)["traceback"].endswith("ValueError: x\nwhile reading line 7\nof the list")
+
+
+def test_a_traceback_begins_with_the_authors_lines_also_where_it_is_awaited() -> None:
+    async def execute() -> None:
+        raise ValueError("x")
+
+    with pytest.raises(ValueError, match="x") as thrown:
+        python_stage._await(execute())
+    told = failure(thrown.value, "raised")["traceback"].splitlines()
+    assert told[0].startswith("Traceback")
+    assert told[1].endswith("in execute")
 
 
 def test_a_chain_without_end() -> None:

@@ -3,7 +3,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noether_runner.languages.modules import package_of
-from noether_runner.languages.requirements import Rejected, Requirements, read_requirements
+from noether_runner.languages.requirements import (
+    Rejected,
+    Requirements,
+    read_requirements,
+    rejection_words,
+)
 
 
 def test_the_first_line_decides_even_when_nothing_of_it_is_taken() -> None:
@@ -45,3 +50,13 @@ def test_the_package_of_a_module() -> None:
     assert package_of("sklearn.linear_model") == "scikit-learn"
     assert package_of("requests") == "requests"
     assert package_of("mymodule") is None
+
+
+def test_a_warning_says_what_may_stand_there() -> None:
+    (rejected,) = read_requirements("# requires: six>=1").rejected
+    assert rejection_words(rejected) == (
+        "the entry 'six>=1' of '# requires:' is ignored: unpinned (expected NAME==VERSION; no "
+        "other version will do)"
+    )
+    (endless,) = read_requirements(f"# requires: {'x' * 9000}").rejected
+    assert len(rejection_words(endless)) < 250

@@ -8,6 +8,7 @@ from hypothesis import given
 from noether_contract.json_values import JsonValue
 from noether_runner.stages.errors import RecordError
 from noether_runner.stages.stage import read_stage, read_stage_text, write_stage
+from noether_runner.types.terms import read_type
 from stage_samples import json_values, records, sample
 
 RECORD = write_stage(sample(tags=["t"], description="d"))
@@ -135,11 +136,42 @@ def test_a_member_with_a_meaning_must_not_occur_twice(text: str, where: str) -> 
     assert refused.value.where == where
 
 
+@pytest.mark.parametrize(
+    ("term", "place"),
+    [
+        ('{"kind":"Text","kind":"Number"}', "kind"),
+        ('{"kind":"List","value":{"kind":"Text","kind":"Text"}}', "value.kind"),
+        ('{"kind":"Union","value":[{"kind":"Text"},{"kind":"Any","kind":"Any"}]}', "value[1].kind"),
+        ('{"kind":"Record","value":{"a":{"kind":"Any","value":0,"value":1}}}', "value.a.value"),
+        ('{"kind":"Map","value":{"key":1,"key":2}}', "value.key"),
+        ('{"kind":"RecordWith","value":{"rest":"R","rest":"S"}}', "value.rest"),
+        (
+            '{"kind":"RecordWith","value":{"fields":{"a":{"kind":1,"kind":2}}}}',
+            "value.fields.a.kind",
+        ),
+        ('{"kind":"Refined","value":{"base":{"kind":1,"kind":2}}}', "value.base.kind"),
+        ('{"kind":"Refined","value":{"refinement":{"min":1,"min":2}}}', "value.refinement.min"),
+    ],
+)
+def test_a_member_of_a_type_must_not_occur_twice(term: str, place: str) -> None:
+    with pytest.raises(RecordError) as refused:
+        read_stage_text('{"signature":{"output":' + term + "}}")
+    assert refused.value.where == f"signature.output.{place}"
+
+
+def test_bytes_that_are_no_utf8_are_named_with_their_place() -> None:
+    with pytest.raises(RecordError, match="not JSON: the text is not UTF-8 at line 2 column 6"):
+        read_stage_text(b'{\n"\xc3\xa9":"\xff"}')
+
+
 def test_free_names_may_repeat_and_the_last_one_counts() -> None:
     text = orjson.dumps(RECORD).decode()
     twice = '"examples":[{"input":{"a":1,"a":"last"},"output":""}]'
-    stage = read_stage_text(text.replace('"examples":[]', twice).replace("{", '{"y":0,"y":1,', 1))
+    text = text.replace('"examples":[]', twice).replace("{", '{"y":0,"y":1,', 1)
+    fields = '{"kind":"Record","value":{"f":{"kind":"Text"},"f":{"kind":"Number"}}}'
+    stage = read_stage_text(text.replace('"input":{"kind":"Text"}', f'"input":{fields}'))
     assert stage.examples[0].input == {"a": "last"}
+    assert stage.input == read_type({"kind": "Record", "value": {"f": {"kind": "Number"}}})
     assert stage.extra == {"y": 1}
 
 

@@ -59,6 +59,14 @@ def test_failures(status: int, body: bytes, code: str | None, retryable: bool) -
     assert found.message
 
 
+def test_what_is_no_json_shows_how_it_begins() -> None:
+    login = read_envelope(200, b"<html>\n<title>Log in</title>" + b"x" * 1000)
+    assert isinstance(login, Failure)
+    assert "begins with '<html> <title>Log in</title>" in login.message
+    assert len(login.message) < 200
+    assert read_envelope(204, b" ") == Failure(None, "an empty body", True)
+
+
 def test_foreign_texts_are_tamed() -> None:
     message = "line one\nline two\x1b[31m" + "x" * 1000
     found = read_envelope(500, envelope(ok=False, error={"code": "E", "message": message}))

@@ -85,8 +85,29 @@ def test_a_state_that_cannot_be_read_is_a_new_one(tmp_path: Path, content: bytes
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("7", 7.0), ("0", 0.0), ("-1", 2.0), ("soon", 2.0), (None, 2.0)]
+    ("text", "seconds"),
+    [
+        ("7", 7.0),
+        (" 0 ", 0.0),
+        ("1.5", 1.5),
+        ("Thu, 01 Jan 1970 00:01:40 GMT", 90.0),
+        ("Thursday, 01-Jan-70 00:01:40 GMT", 90.0),
+        ("Thu, 01 Jan 1970 00:00:01 GMT", 0.0),
+        ("-1", None),
+        ("soon", None),
+        ("9" * 30, None),
+        ("", None),
+        (None, None),
+    ],
 )
-def test_retry_after(text: str | None, seconds: float) -> None:
+def test_retry_after(text: str | None, seconds: float | None) -> None:
     headers = {} if text is None else {"retry-after": text}
-    assert retry_after(headers, 2.0) == seconds
+    assert retry_after(headers, now=10.0) == seconds
+
+
+def test_a_date_is_read_by_the_clock_of_its_server() -> None:
+    headers = {
+        "retry-after": "Tue, 24 Nov 2026 12:00:30 GMT",
+        "date": "Tue, 24 Nov 2026 12:00:00 GMT",
+    }
+    assert retry_after(headers, now=0.0) == 30.0

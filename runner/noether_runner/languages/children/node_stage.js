@@ -15,6 +15,7 @@ const { createRequire } = require('module');
 const RESULT = 3;
 const PAYLOAD = 4;
 const LONGEST_TEXT = 16 * 1024;
+const MOST_CAUSES = 5;
 
 const { stringify, parse } = JSON;
 const { writeSync } = fs;
@@ -22,6 +23,7 @@ const bufferFrom = Buffer.from;
 const byteLength = Buffer.byteLength;
 const stringOf = String;
 const ErrorType = Error;
+const isArray = Array.isArray;
 const exit = process.exit.bind(process);
 const LONE_SURROGATE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g;
 
@@ -110,16 +112,23 @@ function described(thrown) {
 }
 
 // `Type: text` for errors, the text of anything else; survives a toString that throws.
-function describe(thrown) {
+function describe(thrown, depth = 0) {
   try {
     if (thrown instanceof ErrorType || (thrown && typeof thrown.message === 'string')) {
       const text = stringOf(thrown.message);
-      return text ? `${typeName(thrown)}: ${text}` : typeName(thrown);
+      const told = text ? `${typeName(thrown)}: ${text}` : typeName(thrown);
+      return isArray(thrown.errors) && depth < 2 ? told + members(thrown.errors, depth) : told;
     }
     return stringOf(thrown);
   } catch {
     return '(its text could not be made)';
   }
+}
+
+// What an AggregateError holds: its own text says nothing of it.
+function members(errors, depth) {
+  const told = errors.slice(0, MOST_CAUSES).map((each) => describe(each, depth + 1));
+  return told.length ? ` (${told.join('; ')})` : '';
 }
 
 function typeName(thrown) {
@@ -131,9 +140,17 @@ function typeName(thrown) {
   }
 }
 
+// The author's frames of what was thrown and of what caused it; ours and those below are left out.
 function stackOf(thrown) {
   try {
-    return thrown && thrown.stack ? printable(stringOf(thrown.stack)) : null;
+    const parts = new Map();
+    for (let each = thrown; each && each.stack && parts.size < MOST_CAUSES; each = each.cause) {
+      if (parts.has(each)) break;
+      const lines = stringOf(each.stack).split('\n');
+      const own = lines.findIndex((line) => line.includes(`${__filename}:`));
+      parts.set(each, (own > 0 ? lines.slice(0, own) : lines).join('\n'));
+    }
+    return parts.size ? printable([...parts.values()].join('\ncaused by ')) : null;
   } catch {
     return null;
   }

@@ -16,6 +16,8 @@ _MAX_TEXT = 16 * 1024
 
 _MAX_FRAMES = 30
 _MAX_CHAIN = 5
+_MAX_GROUP = 5
+_MAX_GROUP_DEPTH = 3
 _OWN_FOLDER = __file__.rpartition("/")[0]
 
 
@@ -41,11 +43,18 @@ def failure(error: BaseException, phase: str) -> dict[str, Any]:
     }
 
 
-def _described(error: BaseException) -> str:
-    """`Type: text`, as the last line of a traceback; only `Type` when there is no text."""
+def _described(error: BaseException, depth: int = 0) -> str:
+    """`Type: text`, as the last line of a traceback; only `Type` when there is no text.
+
+    What a group holds is named as well: its own text says only how many there are.
+    """
     text = _text(error)
     name = _type_name(error)
-    return f"{name}: {text}" if text else name
+    told = f"{name}: {text}" if text else name
+    if not isinstance(error, BaseExceptionGroup) or depth >= _MAX_GROUP_DEPTH:
+        return told
+    inner = [_described(each, depth + 1) for each in error.exceptions[:_MAX_GROUP]]
+    return _printable(f"{told}: {'; '.join(inner)}")
 
 
 def _type_name(error: BaseException) -> str:
@@ -105,7 +114,15 @@ def _one_traceback(error: BaseException) -> str:
         lines = []
     text = "".join(lines)
     head = "Traceback (most recent call last):\n" if text else ""
-    return _printable_tail(f"{head}{text}") + _described(error)
+    return _printable_tail(f"{head}{text}") + _described(error) + _notes(error)
+
+
+def _notes(error: BaseException) -> str:
+    """What was added to the exception (PEP 678), a line each."""
+    try:
+        return "".join(f"\n{_text(note)}" for note in error.__notes__)
+    except BaseException:
+        return ""
 
 
 def _printable_tail(text: str) -> str:
@@ -113,7 +130,10 @@ def _printable_tail(text: str) -> str:
 
 
 def _skip_own(trace: TracebackType | None) -> TracebackType | None:
-    """The traceback without our own frames at its top."""
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
-        trace = trace.tb_next
-    return trace
+    """The traceback below our own frames: between them are those of the library that awaits."""
+    below = each = trace
+    while each is not None:
+        if each.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
+            below = each.tb_next
+        each = each.tb_next
+    return below

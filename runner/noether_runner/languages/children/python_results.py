@@ -34,6 +34,18 @@ class _Encoder(json.JSONEncoder):
 
 
 _encode = _Encoder(allow_nan=False, ensure_ascii=True, separators=(",", ":")).encode
+_encode_members = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+
+_LIBRARY, _ENCODER = vars(json.encoder), json.JSONEncoder
+_PARTS = _LIBRARY.copy()
+_METHODS = {name: each for name, each in vars(_ENCODER).items() if callable(each)}
+_set_attribute = type.__setattr__
+
+
+def encode_members(members: dict[str, Any]) -> bytes:
+    """What an error frame holds, as ASCII JSON text."""
+    _mend_library()
+    return _encode_members(members).encode("ascii")
 
 
 def encode(value: Any) -> bytes:
@@ -42,6 +54,7 @@ def encode(value: Any) -> bytes:
     Tuples become arrays; None, bool, int and float keys become text; of members with the same
     text the later one wins (the reader's rule).
     """
+    _mend_library()
     try:
         text = _encode(value).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
@@ -49,6 +62,13 @@ def encode(value: Any) -> bytes:
     if _SUSPICIOUS.search(text) and (place := _find(value, _refused_by_reader)):
         raise NotJsonError(f"the result is not JSON: {place}")
     return text
+
+
+def _mend_library() -> None:
+    """Undo what a stage did to the encoder, which looks up its parts each time it is called."""
+    _LIBRARY.update(_PARTS)
+    for name, method in _METHODS.items():
+        _set_attribute(_ENCODER, name, method)
 
 
 def _explain(value: Any, error: Exception) -> str:

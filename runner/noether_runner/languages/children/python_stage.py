@@ -29,7 +29,11 @@ import types
 from typing import Any, NoReturn
 
 from noether_runner.languages.children.python_failures import failure
-from noether_runner.languages.children.python_results import NotJsonError, encode
+from noether_runner.languages.children.python_results import (
+    NotJsonError,
+    encode,
+    encode_members,
+)
 from noether_runner.languages.children.python_source import compile_stage
 from noether_runner.sandbox import wire
 
@@ -39,7 +43,6 @@ globals()["__builtins__"] = dict(vars(builtins))
 MODULE = "__noether_stage__"
 """Name of the stage's module: not `__main__`, so a main guard does not run."""
 
-_dumps = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 _loads = json.JSONDecoder().decode
 _write, _exit, _getpid = os.write, os._exit, os.getpid
 _getrlimit, _setrlimit = resource.getrlimit, resource.setrlimit
@@ -89,6 +92,8 @@ def rehearse() -> None:
     execute = _load("def execute(value):\n    return value\n", "<rehearsal>")
     encode(execute(_argument('{"rehearsal": [1, 2.5, null]}', False)))
     _refusal("", "")
+    for number in (1, 2):
+        _log(number)
     del sys.modules[MODULE]
     linecache.cache.clear()
 
@@ -130,6 +135,8 @@ def _answer(code: str, argument_text: str, header: dict[str, Any]) -> tuple[byte
     file = header["file"]
     phase = "load_error"
     try:
+        # before any user code: the library that decodes is a stage's to change as well
+        argument = _argument(argument_text, header["input_is_text"])
         execute = _load(code, file)
         if execute is None:
             return _refusal("no_entry_point", "no function named execute at module level")
@@ -137,7 +144,7 @@ def _answer(code: str, argument_text: str, header: dict[str, Any]) -> tuple[byte
             kind = type(execute).__name__
             return _refusal("no_entry_point", f"execute is not callable: it is of type {kind}")
         phase = "raised"
-        value = execute(_argument(argument_text, header["input_is_text"]))
+        value = execute(argument)
         if hasattr(type(value), "__await__"):
             value = _await(value)
         try:
@@ -153,7 +160,7 @@ def _answer(code: str, argument_text: str, header: dict[str, Any]) -> tuple[byte
         _restore_builtins()
         _make_room()
         members = failure(error, phase)
-        return b"E", _dumps(members).encode("ascii"), members["status"]
+        return b"E", encode_members(members), members["status"]
 
 
 def _load(code: str, file: str) -> Any:
@@ -188,7 +195,7 @@ def _await(value: Any) -> Any:
 
 def _refusal(kind: str, message: str) -> tuple[bytes, bytes, int]:
     members = {"class": kind, "type": None, "message": message}
-    return b"E", _dumps(members).encode("ascii"), 1
+    return b"E", encode_members(members), 1
 
 
 def _make_room() -> None:

@@ -2,21 +2,24 @@
 
 Whoever needs the same environment at the same time (another thread, another run, `check
 --prepare`) waits for the one who builds it: a lock on a file, which the kernel drops when its
-holder dies. Waiting ends with the run as well.
+holder dies. Waiting ends with the run as well. What a run has found stays until it is over
+(`keeping.py`).
 """
 
 import contextlib
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.messages import Packages, RunRequest
 from noether_contract.outcomes import ErrorClass
 from noether_runner.errors import StageError
 from noether_runner.languages.environments.build import Builder
+from noether_runner.languages.environments.keeping import hold, is_same, prune
 from noether_runner.languages.environments.place import Place
 from noether_runner.languages.verdict import ended_with_run
 from noether_runner.sandbox.cancellation import Cancellation
@@ -48,7 +51,14 @@ class PythonEnvironments:
         self._folder = folder
         self._builder = Builder(children, packages, work_dir)
         self._failures: dict[Place, StageError] = {}
+        self._held: dict[Place, int] = {}
+        self._holding = threading.Lock()
         self.allow_unpinned = packages.allow_unpinned
+
+    def __del__(self) -> None:
+        # It lives as long as the run that uses it, which nobody closes.
+        for descriptor in self._held.values():
+            os.close(descriptor)
 
     def place_of(self, entries: Sequence[str]) -> Place:
         """Where the environment of accepted entries is, or will be."""
@@ -61,11 +71,11 @@ class PythonEnvironments:
         was over before.
         """
         place = self.place_of(entries)
-        if place.is_complete():
+        if self._take(place):
             return Found(place.python)
         failed_before = self._failures.get(place)
         with _locked(place, cancellation):
-            if place.is_complete():
+            if self._take(place):
                 return Found(place.python)
             failed = self._failures.get(place)
             if failed is not None and failed is not failed_before:
@@ -77,7 +87,28 @@ class PythonEnvironments:
                 if error.error_class is ErrorClass.DEPENDENCY_ERROR:
                     self._failures[place] = error
                 raise
-            return Found(place.python, time.monotonic() - began)
+            self._take(place)
+        prune(self._folder, time.time())
+        return Found(place.python, time.monotonic() - began)
+
+    def _take(self, place: Place) -> bool:
+        """Whether it is there; if so, nobody removes it before this run is over."""
+        if not place.is_complete():
+            return False
+        with self._holding:
+            known = self._held.get(place)
+            if known is not None and is_same(known, place.directory):
+                return True
+            try:
+                descriptor = hold(place.directory)
+            except PermissionError:
+                return True
+            except OSError:
+                return False
+            self._held[place] = descriptor
+            if known is not None:
+                os.close(known)
+        return place.is_complete()
 
 
 def check_way(python: str, user: StageUser | None) -> None:
@@ -102,10 +133,25 @@ def environments_of(request: RunRequest, children: Children) -> PythonEnvironmen
 
 @contextlib.contextmanager
 def _locked(place: Place, cancellation: Cancellation) -> Iterator[None]:
+    while True:
+        descriptor = _open_lock(place)
+        try:
+            while not _try_lock(descriptor):
+                if cancellation.wait(_LOOK_AGAIN_SECONDS):
+                    raise ended_with_run(cancellation.reason)
+            if is_same(descriptor, place.lock):
+                yield
+                return
+            # else it was tidied away meanwhile, and whoever comes next locks another one
+        finally:
+            os.close(descriptor)
+
+
+def _open_lock(place: Place) -> int:
     try:
         place.lock.parent.mkdir(parents=True, exist_ok=True)
         # reading is enough to lock: the one who comes next may be another user
-        descriptor = os.open(place.lock, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        return os.open(place.lock, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise StageError(
             ErrorClass.DEPENDENCY_ERROR,
@@ -113,13 +159,6 @@ def _locked(place: Place, cancellation: Cancellation) -> Iterator[None]:
             f"{place.lock.parent}: {error.strerror}; let the user of the run write there, or "
             "build it ahead (noether-scheduler check --prepare) as one who may",
         ) from error
-    try:
-        while not _try_lock(descriptor):
-            if cancellation.wait(_LOOK_AGAIN_SECONDS):
-                raise ended_with_run(cancellation.reason)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _try_lock(descriptor: int) -> bool:

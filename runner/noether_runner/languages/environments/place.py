@@ -12,12 +12,15 @@ import os
 import re
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-_MARKER = "noether-complete.json"
+from noether_contract.lean_dataclass import dataclass
+
+MARKER = "noether-complete.json"
 _SEPARATORS = re.compile(r"[-_.]+")
 _KEY_DIGITS = 32
+KEY = re.compile(rf"[0-9a-f]{{{_KEY_DIGITS}}}")
+"""What a name of an environment looks like."""
 
 
 def normalised(entries: Iterable[str]) -> tuple[str, ...]:
@@ -77,22 +80,23 @@ class Place:
 
     def is_complete(self) -> bool:
         """Whether it may be used: marked, and the interpreter that it was made from still there."""
-        return (self.directory / _MARKER).is_file() and os.access(self.python, os.X_OK)
+        return (self.directory / MARKER).is_file() and os.access(self.python, os.X_OK)
 
     def clear(self) -> None:
         """Remove what is not complete; only whoever holds the lock may. Raises OSError."""
         self.clear_building()
-        _remove(self.directory)
+        remove_folder(self.directory)
 
     def clear_building(self) -> None:
         """Remove what a build has left, if it has left something. Raises OSError."""
-        _remove(self.building)
+        remove_folder(self.building)
 
     def complete(self) -> None:
         """Mark what was built and put it in its place. Raises OSError."""
         _move_scripts(self.building / "bin", self.building, self.directory)
-        marker = self.building / _MARKER
-        marker.write_text(json.dumps({"requires": self.requires}) + "\n", encoding="ascii")
+        marker = self.building / MARKER
+        told = {"requires": self.requires, "bytes": size_of(self.building)}
+        marker.write_text(json.dumps(told) + "\n", encoding="ascii")
         _to_disk(marker)
         _to_disk(self.building)
         self.building.rename(self.directory)
@@ -104,7 +108,17 @@ def python_in(directory: Path) -> str:
     return str(directory / "bin" / "python")
 
 
-def _remove(folder: Path) -> None:
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(
+        os.lstat(os.path.join(above, name)).st_size  # noqa: PTH118 - thousands of files
+        for above, _, names in os.walk(folder)
+        for name in names
+    )
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with everything below it, if it is there. Raises OSError."""
     if folder.exists():
         import shutil  # here: most runs build nothing
 

@@ -7,16 +7,23 @@ and into no text.
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
 from noether_contract import __version__
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.outcomes import ErrorCode
 from noether_runner.errors import RunnerError
 from noether_runner.stores.registry.address import Address
-from noether_runner.stores.registry.envelope import Failure, NotFound, Result, read_envelope
+from noether_runner.stores.registry.envelope import (
+    Failure,
+    NotFound,
+    Result,
+    one_line,
+    read_envelope,
+)
 from noether_runner.stores.registry.patience import OutOfPatienceError, Patience
 from noether_runner.stores.registry.quota import Quota, retry_after
 from noether_runner.stores.registry.settings import Settings
@@ -131,12 +138,12 @@ class RegistryClient:
             if isinstance(answer, Reply | NoAnswerError):
                 return answer
             reason = answer.reason
-            is_last = attempt == settings.attempts - 1
-            if answer.told_to_wait or is_last:
-                continue
+            if attempt == settings.attempts - 1:
+                break
             # Full jitter: many runs that failed together do not come back together.
             longest = settings.delays_seconds[min(attempt, len(settings.delays_seconds) - 1)]
-            if not self._patience.pause(_RANDOM.uniform(0, longest)):
+            jitter, asked_wait = _RANDOM.uniform(0, longest), answer.wait_seconds
+            if not self._patience.pause(jitter if asked_wait is None else asked_wait):
                 break
         # From now on nobody else in this run asks.
         self._down = NoAnswerError(reason, lasting=True)
@@ -154,15 +161,19 @@ class RegistryClient:
         self._quota.learn(response.headers)
         if response.status == _NOT_MODIFIED and question.etag is not None:
             return Reply(NotModified(), question.etag)
+        asked_wait = retry_after(response.headers, self._quota.now())
         if response.status == _TOO_MANY:
-            seconds = retry_after(response.headers, self._settings.unasked_wait_seconds)
+            seconds = self._settings.unasked_wait_seconds if asked_wait is None else asked_wait
             self._quota.block(seconds)
-            return _TryAgain(f"it answered 429: no more requests for {seconds:g} s", True)
+            reason = f"it answered 429: no more requests for {seconds:g} s"
+            return _TryAgain(reason, wait_seconds=0.0)
         meaning = read_envelope(response.status, response.body)
         if isinstance(meaning, Failure):
             reason = f"it answered {response.status} with {meaning.message}"
             if meaning.retryable:
-                return _TryAgain(reason)
+                if asked_wait is not None:
+                    reason += f"; it wants to be asked again in {asked_wait:g} s"
+                return _TryAgain(reason, asked_wait)
             if response.status in (401, 403):
                 reason += "; is the registry's API key right?"
             return NoAnswerError(reason, lasting=False)
@@ -222,10 +233,11 @@ class RegistryClient:
 
 @dataclass(frozen=True, slots=True)
 class _TryAgain:
-    """An attempt came to nothing; `told_to_wait`: the registry itself says when to come again."""
+    """An attempt came to nothing; `wait_seconds` is what has to pass before the next, if the
+    registry itself says so (0: the quota knows)."""
 
     reason: str
-    told_to_wait: bool = False
+    wait_seconds: float | None = None
 
 
 def _usable_key(key: str | None) -> str | None:
@@ -251,10 +263,12 @@ def _words_for(error: "httpx.HTTPError | httpx.InvalidURL") -> str:
         case httpx.ConnectTimeout():
             return "no connection in time"
         case httpx.ConnectError():
-            return f"no connection: {error}"
+            return f"no connection: {one_line(str(error))}"
         case httpx.TimeoutException():
             return "no answer in time"
+        case httpx.DecodingError():
+            return "its answer cannot be unpacked: it is not compressed as it says"
         case httpx.RemoteProtocolError():
-            return f"it broke the answer off or spoke no HTTP: {error}"
+            return f"it broke the answer off or spoke no HTTP: {one_line(str(error))}"
         case _:
             return f"the request failed ({type(error).__name__})"

@@ -1,14 +1,15 @@
 """What a registry answer means (`stages.md` §7.1): from status and body to one of three values."""
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from noether_contract.json_values import JsonTextError, JsonValue, parse_json
+from noether_contract.lean_dataclass import dataclass
 
 UNKNOWN = "UNKNOWN"
 """The code of a failure that names none."""
 
 _LONGEST_QUOTE = 200
+_SHOWN_BYTES = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,7 @@ def read_envelope(status: int, body: bytes) -> Answer:
     try:
         envelope = parse_json(body)
     except JsonTextError as error:
-        met = f"a body that is not JSON: {error}"
-        return Failure(None, met, server_trouble or status < 400)
+        return Failure(None, _not_json(body, error), server_trouble or status < 400)
     if not isinstance(envelope, dict):
         return Failure(UNKNOWN, "JSON that is no envelope with the member ok", server_trouble)
     if envelope.get("ok") is True:
@@ -62,10 +62,18 @@ def read_envelope(status: int, body: bytes) -> Answer:
     if word == "NOT_FOUND":
         return NotFound()
     told = f"{word}: {message}" if isinstance(message, str) and message else word
-    return Failure(word, _one_line(told), server_trouble)
+    return Failure(word, one_line(told), server_trouble)
 
 
-def _one_line(text: str) -> str:
+def _not_json(body: bytes, error: JsonTextError) -> str:
+    """What stood in the place of an envelope; its beginning tells a login page from an outage."""
+    if not body.strip():
+        return "an empty body"
+    start = one_line(body[:_SHOWN_BYTES].decode("utf-8", "replace"))
+    return f"a body that is not JSON ({error}) and begins with {start!r}"
+
+
+def one_line(text: str) -> str:
     """A foreign text fit for our messages: printable, on one line, not endless."""
     shown = "".join(letter if letter.isprintable() else " " for letter in text)
     return shown if len(shown) <= _LONGEST_QUOTE else f"{shown[: _LONGEST_QUOTE - 1]}…"

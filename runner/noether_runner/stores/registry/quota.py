@@ -7,15 +7,19 @@ own; while no limit is known, nothing is written.
 
 import fcntl
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 
 import orjson
 
+from noether_contract.lean_dataclass import dataclass
 from noether_runner.stores.registry.cache import make_folder
 
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]+)?", re.ASCII)
 _SHARE = 0.8
 _WINDOW_SECONDS = 60.0
 _LONGEST_BLOCK_SECONDS = 3600.0
@@ -46,13 +50,13 @@ class Quota:
 
     def __init__(self, path: Path | None, now: Callable[[], float]) -> None:
         self._path = path
-        self._now = now
+        self.now = now
         self._own = _State()
 
     def take(self) -> float:
         """Reserves one request; seconds to wait before it may be sent."""
         with self._changing(create=False) as change:
-            now = self._now()
+            now = self.now()
             state = change.state
             waiting = min(max(0.0, state.not_before - now), _LONGEST_BLOCK_SECONDS)
             if state.limit is None:
@@ -76,7 +80,7 @@ class Quota:
         with self._changing(create=True) as change:
             state = change.state
             if state.limit != limit:
-                now = self._now()
+                now = self.now()
                 state = _State(limit, at=now, not_before=state.not_before)
                 state = replace(state, tokens=state.capacity - 1)
             remaining = _count(headers.get("x-ratelimit-remaining"))
@@ -87,7 +91,7 @@ class Quota:
     def block(self, seconds: float) -> None:
         """No request of any run before `seconds` have passed: the registry said so."""
         with self._changing(create=True) as change:
-            not_before = self._now() + min(seconds, _LONGEST_BLOCK_SECONDS)
+            not_before = self.now() + min(seconds, _LONGEST_BLOCK_SECONDS)
             change.state = replace(change.state, not_before=not_before)
 
     @contextmanager
@@ -117,10 +121,32 @@ class _Change:
     state: _State
 
 
-def retry_after(headers: Mapping[str, str], otherwise: float) -> float:
-    """Seconds that a 429 asks for; `otherwise` when it does not say, or not in seconds."""
-    seconds = _count(headers.get("retry-after"))
-    return otherwise if seconds is None else float(seconds)
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds that an answer asks to wait for (`Retry-After`, RFC 9110 §10.2.3); None: it does not.
+
+    A date is read against the server's own `Date`, where it sends one: its clock may differ from
+    ours, which says `now` (seconds since 1970).
+    """
+    text = headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    until = _instant(text)
+    if until is None:
+        return None
+    since = _instant(headers.get("date", ""))
+    return max(0.0, until - (now if since is None else since))
+
+
+def _instant(text: str) -> float | None:
+    """The instant of an HTTP date, seconds since 1970."""
+    from email.utils import parsedate_to_datetime  # here: hardly any answer has one
+
+    try:
+        date = parsedate_to_datetime(text)
+        # a date without a zone is meant as UTC
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError, IndexError, TypeError):
+        return None
 
 
 def _count(text: str | None) -> int | None:
