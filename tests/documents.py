@@ -7,11 +7,16 @@ lines up to the next one are what it prints. There, a line that begins with `err
 output; `…` stands for any text, and other lines of standard error are left out.
 """
 
+import contextlib
+import os
+import pty
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from running_service import PATIENCE_SECONDS, Place
 
@@ -105,18 +110,36 @@ def _of(block: Block) -> Iterator[Step]:
 
 
 def run_step(step: Step, place: Place, **environment: str) -> Outcome:
-    """Runs a command in a shell, in the place of the document."""
-    ended = subprocess.run(
-        ["sh", "-c", step.command],
-        cwd=place.folder,
-        env=place.environment(**environment),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
-    return Outcome(ended.stdout, ended.stderr)
+    """Runs a command in a shell, in the place of the document, with standard error on a terminal.
+
+    It is a dumb terminal, so that it gets what a person sees without the live view.
+    """
+    ours, terminal = pty.openpty()
+    with ThreadPoolExecutor(1) as reading, os.fdopen(ours, "rb", 0) as screen:
+        seen = reading.submit(_read_terminal, screen)
+        try:
+            ended = subprocess.run(
+                ["sh", "-c", step.command],
+                cwd=place.folder,
+                env=place.environment(TERM="dumb", **environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=terminal,
+                text=True,
+                timeout=PATIENCE_SECONDS,
+                check=False,
+            )
+        finally:
+            os.close(terminal)
+        return Outcome(ended.stdout, seen.result())
+
+
+def _read_terminal(screen: IO[bytes]) -> str:
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO: nobody has the other end any more (pty(7))
+        while piece := screen.read(65536):
+            shown += piece
+    return shown.decode().replace("\r\n", "\n")
 
 
 def check(step: Step, outcome: Outcome) -> None:

@@ -11,6 +11,7 @@ from noether_contract.messages import ErrorRecord, StageEntry, Trace
 from noether_contract.outcomes import ErrorCode, RunStatus
 from noether_supervisor.records import Fire, OwedDelivery, RunEnding
 from noether_supervisor.storage.opening import open_for_writing
+from noether_supervisor.webhooks.terms import Terms
 
 T = TypeVar("T")
 
@@ -95,6 +96,11 @@ def failed(
     )
 
 
-def owed(of: Fire, url: str = "http://127.0.0.1:9/hook", body: bytes = b"{}") -> OwedDelivery:
+def owed(of: Fire, receiver: str = "http://127.0.0.1:9", body: bytes = b"{}") -> OwedDelivery:
     """A webhook call that the fire's end owes."""
-    return OwedDelivery(of.run_id, of.job, url, body)
+    return OwedDelivery(of.run_id, of.job, receiver, body)
+
+
+def to_its_receiver(owed: OwedDelivery) -> Terms:
+    """Terms for tests that say with each delivery where it goes, instead of in a configuration."""
+    return Terms(owed.receiver, most_attempts=owed.most_attempts)

@@ -76,7 +76,10 @@ def receiver(
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128  # callers come many at a time
+
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = False
     if wrapped is not None:
         server.socket = wrapped(server.socket)

@@ -26,7 +26,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from noether_contract.json_values import compact_json, json_equal, parse_json
+from noether_contract.json_values import JsonTextError, compact_json, json_equal, parse_json
 from noether_contract.messages import Grants, Limits, Packages
 from noether_contract.stage_environment import stage_grants
 from noether_runner.languages.environments.finder import PythonEnvironments
@@ -58,7 +58,7 @@ def main() -> None:
         become(case["user"])
     with tempfile.TemporaryDirectory(prefix="noether-test-") as work_dir:
         with Children.start(clean_fork=case.get("clean_fork", False)) as children:
-            packages = Packages.model_validate(case.get("packages", {}))
+            packages = Packages(**case.get("packages", {}))
             kept = Path(packages.folder or Path(work_dir, "environments"))
             environments = PythonEnvironments(children, kept, packages, Path(work_dir))
             surroundings = Surroundings(Limits(), Grants(), Path(work_dir), environments)
@@ -105,18 +105,43 @@ def cancel_when_told(switch: CancelSwitch, fifo: str) -> None:
     switch.cancel("interrupted")
 
 
+def unacceptable(problem: JsonTextError) -> dict[str, Any]:
+    """The result of a call whose input is no JSON: nothing is started."""
+    nothing = dict.fromkeys(
+        ("output_text", "error_type", "traceback", "cpu_ms", "peak_memory_bytes", "language")
+    )
+    return {
+        **nothing,
+        "status": "failed",
+        "error_class": "bad_input",
+        "message": str(problem),
+        "stdout": "",
+        "stderr": "",
+        "log_truncated": False,
+        "wall_ms": 0.0,
+        "warnings": [],
+        "isolation": None,
+        "input_unchanged": True,
+    }
+
+
 def run_call(
     children: Children, call: dict[str, Any], given_to_all: Surroundings, environ: Mapping[str, str]
 ) -> dict[str, Any]:
     given = call.get("limits", {})
     limits = Limits(stage_seconds=call.get("timeout_ms", 10000) / 1000)
     changed = {
-        key: given[key] for key in ("output_bytes", "log_bytes", "cpu_seconds") if key in given
+        key: given[key]
+        for key in ("output_bytes", "log_bytes", "cpu_seconds", "max_processes")
+        if key in given
     }
     if "memory_mb" in given:
         changed["memory_bytes"] = given["memory_mb"] * 1024 * 1024
     grants = stage_grants(environ, {}, call.get("pass_env", []))
-    argument = parse_json(call["input_text"])
+    try:
+        argument = parse_json(call["input_text"])
+    except JsonTextError as problem:
+        return unacceptable(problem)
     before = compact_json(argument)
     switch = CancelSwitch(time.monotonic() + call.get("run_seconds", 60))
     if "cancel_at" in call:
@@ -134,8 +159,8 @@ def run_call(
         argument,
         replace(
             given_to_all,
-            limits=limits.model_copy(update=changed),
-            grants=grants.model_copy(update=call.get("grants", {})),
+            limits=replace(limits, **changed),
+            grants=replace(grants, **call.get("grants", {})),
             protected=tuple(call.get("protected", [])),
         ),
         switch,

@@ -37,6 +37,10 @@ class Place:
 
     folder: Path
 
+    def within(self, *words: str) -> list[str]:
+        """A command as it is run here."""
+        return list(words)
+
     def environment(self, **more: str) -> dict[str, str]:
         """What a command sees: little, so that what leaks can be told."""
         for name in ("home", "tmp"):
@@ -95,7 +99,7 @@ class Place:
     ) -> Ended:
         """Runs a command to its end."""
         return subprocess.run(
-            [str(BIN / program), *words],
+            self.within(str(BIN / program), *words),
             cwd=self.folder,
             env=self.environment(**(environment or {})),
             input=stdin,
@@ -150,7 +154,7 @@ class Place:
     ) -> Iterator["Service"]:
         """A long-running command whose standard error is followed."""
         process = subprocess.Popen(
-            command,
+            self.within(*command),
             cwd=self.folder,
             env=self.environment(**(environment or {})),
             stdin=subprocess.DEVNULL,
@@ -293,7 +297,18 @@ class Signpost:
 
     def wave_on(self) -> None:
         """Lets one stage that waits here go on."""
-        os.write(self._descriptor, b"go\n")
+        self.say("go")
+
+    def say(self, line: str) -> None:
+        """A line for whoever reads here."""
+        os.write(self._descriptor, f"{line}\n".encode())
+
+    def forget(self) -> None:
+        """Drops what was written here and nobody has read."""
+        self._text = ""
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._descriptor, 65536):
+                pass
 
     def close(self) -> None:
         os.close(self._descriptor)

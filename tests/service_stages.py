@@ -77,7 +77,26 @@ def ancestors():
 """Stage-init, zygote, runner and nursery above a stage: processes of the runner's own modules, and
 never anything else. A stage of the same user could go on upwards, but so must no test."""
 
+GROWS_BY_PROCESSES = Hostile(
+    "grows_by_processes",
+    """
+import os, signal
+
+def execute(input):
+    for _ in range(2 * max(4, os.cpu_count()) + 6):
+        if os.fork() == 0:
+            kept = bytearray(32 * 1024 * 1024)
+            signal.pause()
+    signal.pause()
+""",
+    status="out_of_memory",
+    error_class=None,
+    job=(("memory_mb", 64),),
+)
+"""Each of its processes stays below the limit; together they do not (`runs/usage.py`)."""
+
 HOSTILE = (
+    GROWS_BY_PROCESSES,
     Hostile(
         "exits_at_once",
         "import os\n\ndef execute(input):\n    os._exit(3)\n",
@@ -118,7 +137,7 @@ HOSTILE = (
         "    signal.pause()\n",
         status="timed_out",
         error_class=None,
-        job=(("timeout", 2), ("stage_timeout", 1)),
+        job=(("timeout", 1), ("stage_timeout", 0.5)),
     ),
     Hostile(
         "sleeps_for_ever",
@@ -162,8 +181,86 @@ HOSTILE = (
         error_class="exited",
     ),
     Hostile(
+        "leaks_descriptors",
+        "import os\n\ndef execute(input):\n    while True:\n        os.dup(1)\n",
+        error_class="raised",
+    ),
+    Hostile(
+        "digs_deep",
+        "import os\n\ndef execute(input):\n    for _ in range(1200):\n"
+        "        os.mkdir('d')\n        os.chdir('d')\n    return 'dug'\n",
+        status="succeeded",
+        error_class=None,
+    ),
+    Hostile(
+        "bursts_into_processes",
+        "import os, signal\n\ndef execute(input):\n    for _ in range(8):\n"
+        "        if os.fork() == 0:\n            os.setsid()\n    signal.pause()\n",
+        error_class="timeout",
+        job=(("stage_timeout", 1),),
+    ),
+    Hostile(
+        "answers_a_gigabyte",
+        "execute() {\n  head -c 1073741824 /dev/zero | tr '\\0' 1\n}\n",
+        language="bash",
+        error_class="output_too_large",
+    ),
+    Hostile(
+        "gives_orders",
+        "import json, socket\n\ndef execute(input):\n"
+        "    line = socket.socket(socket.AF_UNIX)\n"
+        "    line.connect('../../../control.sock')\n"
+        '    line.sendall(b\'{"ask":"pause","job":"beat"}\\n\')\n'
+        "    assert 'error' in json.loads(line.makefile().readline())\n    return 'refused'\n",
+        status="succeeded",
+        error_class=None,
+    ),
+    Hostile(
         "bash_that_kills_itself",
         "execute() {\n  kill -9 $$\n}\n",
         language="bash",
     ),
 )
+
+FLOOD_LINES = 1_000_000
+
+
+def _flood(name: str, opening: str, line: str, ending: str, **members: Any) -> Hostile:
+    code = (
+        f"{ANCESTORS}\n\ndef execute(input):\n    to = {opening}\n"
+        f"    for first in range(0, {FLOOD_LINES}, 1000):\n"
+        f"        text = ''.join({line} for number in range(first, first + 1000)).encode()\n"
+        "        while text:\n            text = text[os.write(to, text):]\n"
+        f"    {ending}\n"
+    )
+    return Hostile(name, code, **members)
+
+
+FLOODS = (
+    _flood(
+        "floods_output",
+        "1",
+        "f'line {number}\\n'",
+        "return 'done'",
+        status="succeeded",
+        error_class=None,
+    ),
+    _flood(
+        "floods_errors",
+        "2",
+        "f'line {number}\\n'",
+        "return 'done'",
+        status="succeeded",
+        error_class=None,
+    ),
+    _flood(
+        "floods_with_events",
+        "os.open(f'/proc/{ancestors()[2]}/fd/1', os.O_WRONLY)",
+        """'{"kind":"stage_started","call":%d,"stage_id":"x","path":"x"}\\n' % number""",
+        "os.kill(ancestors()[2], signal.SIGKILL)",
+        status="crashed",
+        error_class=None,
+    ),
+)
+"""A million lines each: on what a stage may write, and as a runner's own words. For the last one a
+stage must be root's, which gets at everything of its runner; it makes sure that no report comes."""

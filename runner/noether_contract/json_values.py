@@ -123,4 +123,8 @@ def _as_text_error(error: orjson.JSONDecodeError, data: bytes) -> JsonTextError:
     reason = error.msg.split(": line ")[0]
     if data.startswith(b"\xef\xbb\xbf"):
         return JsonTextError("the text begins with a byte order mark; save it without", 1, 1)
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as broken:
+        return JsonTextError("the text is not UTF-8", *position_of(data, broken.start))
     return JsonTextError(reason, error.lineno, error.colno)

@@ -2,25 +2,51 @@
 
 One `RunRequest` line goes in on the runner's standard input, which then stays open as the
 lifeline: its end means that the supervisor is gone, and the runner ends the run. `Event` lines
-come out on standard output, the last one is the `RunReport`. Every message is frozen and refuses
-unknown members; durations are milliseconds, sizes bytes, limits seconds.
+come out on standard output, the last one is the `RunReport`. Every message is frozen; durations
+are milliseconds, sizes bytes, limits seconds.
+
+Messages are plain dataclasses, so that nobody pays for checks of what he says himself.
+`write_message` makes the JSON; `reading.py` and the runner's `request_reading.py` read what
+somebody else has said, and refuse unknown members and wrong types.
 """
 
-from typing import Annotated, Any, Final, Literal
+from dataclasses import field
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+import orjson
 
+from noether_contract.json_values import JsonValue
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.outcomes import ErrorClass, ErrorCode, RunStatus
 
 PROTOCOL_VERSION: Final = 1
 
 
-class Message(BaseModel):
-    """Base of all messages: immutable, unknown members refused."""
+class Message:
+    """Base of all messages, for those who take any."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=False)
+    __slots__ = ()
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}  # for `reading.py`
 
 
+def write_message(message: Message) -> bytes:
+    """A message as compact JSON, defaults included; the members stand in their order here."""
+    return orjson.dumps(message)
+
+
+def members_of(message: Message) -> dict[str, JsonValue]:
+    """A message as the JSON object that `write_message` makes of it."""
+    members: dict[str, JsonValue] = orjson.loads(orjson.dumps(message))
+    return members
+
+
+def known_members_of(message: Message) -> dict[str, JsonValue]:
+    """The same without the members that are null; they are kept further down."""
+    return {name: value for name, value in members_of(message).items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileStoreRef(Message):
     """A JSON store file (`stages.md` §5); `path` is absolute."""
 
@@ -28,17 +54,22 @@ class FileStoreRef(Message):
     path: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryRef(Message):
     """A registry (`stages.md` §7); the key never reaches a stage."""
 
     kind: Literal["registry"] = "registry"
     url: str
-    api_key: str | None = Field(default=None, repr=False)
+    api_key: str | None = field(default=None, repr=False)
 
 
-StoreRef = Annotated[FileStoreRef | RegistryRef, Field(discriminator="kind")]
+StoreRef: TypeAlias = FileStoreRef | RegistryRef
+
+IsolationMode: TypeAlias = Literal["none", "auto", "bwrap", "landlock"]
+VerifyMode: TypeAlias = Literal["content", "signed"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits(Message):
     """Bounds of one run; the defaults are those of `scheduler.md` §2 and `runtimes.md` §7.10.
 
@@ -57,6 +88,7 @@ class Limits(Message):
     work_bytes: int = 256 * 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grants(Message):
     """What stages may see and touch beyond their private directory (`runtimes.md` §7.7).
 
@@ -65,7 +97,7 @@ class Grants(Message):
     that the service has but did not grant: named in the failure text of a stage that reads one.
     """
 
-    environment: dict[str, str] = Field(default_factory=dict, repr=False)
+    environment: dict[str, str] = field(default_factory=dict, repr=False)
     secret_names: tuple[str, ...] = ()
     withheld_names: tuple[str, ...] = ()
     fs_read: tuple[str, ...] = ()
@@ -73,6 +105,7 @@ class Grants(Message):
     network: bool | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Packages(Message):
     """How environments for `# requires:` lines are built (`runtimes.md` §2.4).
 
@@ -83,9 +116,10 @@ class Packages(Message):
     folder: str | None = None
     build_seconds: float = 300.0
     allow_unpinned: bool = False
-    settings: dict[str, str] = Field(default_factory=dict, repr=False)
+    settings: dict[str, str] = field(default_factory=dict, repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest(Message):
     """Everything one run needs. `graph_text` is the file as read; `graph_path` is for messages.
 
@@ -107,10 +141,10 @@ class RunRequest(Message):
     limits: Limits = Limits()
     grants: Grants = Grants()
     packages: Packages = Packages()
-    isolation: Literal["none", "auto", "bwrap", "landlock"] = "none"
+    isolation: IsolationMode = "none"
     require_isolation: bool = False
     protected: tuple[str, ...] = ()
-    verify: Literal["content", "signed"] = "content"
+    verify: VerifyMode = "content"
     trusted_keys: tuple[str, ...] = ()
     type_check: Literal["error", "warn", "off"] = "error"
     output_check: Literal["error", "warn", "off"] = "warn"
@@ -122,6 +156,7 @@ class RunRequest(Message):
     prepare: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorRecord(Message):
     """Why something failed. `path` is the node's place in the graph (`root.stages[1]`)."""
 
@@ -135,6 +170,7 @@ class ErrorRecord(Message):
     column: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageFailure(Message):
     """The `Failed` form of a stage status on the wire (`graph.md` §5.2)."""
 
@@ -142,12 +178,14 @@ class StageFailure(Message):
     message: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FailedStatus(Message):
     """`{"Failed": {...}}`."""
 
     Failed: StageFailure
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageEntry(Message):
     """One stage call in the trace (`graph.md` §5.2), and our additions after `output_hash`.
 
@@ -180,6 +218,7 @@ class StageEntry(Message):
     nested: tuple["StageEntry", ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteEntry(Message):
     """One `RemoteStage` call: our own addition, beside the stage entries (`graph.md` §4.7)."""
 
@@ -191,6 +230,7 @@ class RemoteEntry(Message):
     error: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution(Message):
     """How one reference of the graph was resolved (`graph.md` §3.6)."""
 
@@ -201,6 +241,7 @@ class Resolution(Message):
     source: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageStarted(Message):
     """A stage call began. `call` numbers the calls of a run from 0, in order of their start."""
 
@@ -213,6 +254,7 @@ class StageStarted(Message):
     attempt: int = 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trace(Message):
     """The record of one run (`graph.md` §5.1); members after `warnings` are ours."""
 
@@ -236,6 +278,7 @@ class Trace(Message):
     memo_misses: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Usage(Message):
     """What a run consumed, all its processes together; the peak is of the largest process."""
 
@@ -244,6 +287,7 @@ class Usage(Message):
     stage_calls: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GraphRead(Message):
     """The graph was read; its id is known from here on, whatever happens next."""
 
@@ -251,6 +295,7 @@ class GraphRead(Message):
     composition_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageEnded(Message):
     """A stage call ended; `entry` is what the trace will hold."""
 
@@ -259,6 +304,7 @@ class StageEnded(Message):
     entry: StageEntry
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport(Message):
     """The last line: how the run ended. `output` is present exactly when it succeeded."""
 
@@ -274,7 +320,4 @@ class RunReport(Message):
     usage: Usage = Usage()
 
 
-Event = GraphRead | StageStarted | StageEnded | RunReport
-
-EVENT = TypeAdapter[Event](Annotated[Event, Field(discriminator="kind")])
-"""Reads one event line: `EVENT.validate_python(orjson.loads(line))`."""
+Event: TypeAlias = GraphRead | StageStarted | StageEnded | RunReport

@@ -49,4 +49,8 @@ def stage_grants(
 
 def is_text(value: str) -> bool:
     """Whether JSON can carry it: Python holds bytes that are no UTF-8 as lone surrogates."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in value)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -8,10 +8,15 @@ import argparse
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from noether_contract import __version__
+from noether_contract.lean_dataclass import dataclass
+
+if TYPE_CHECKING:
+    # not at run time: nothing heavy is loaded before the words are understood
+    from noether_contract.messages import IsolationMode, VerifyMode
 
 DEFAULT_STORE = ".noether/store.json"
 
@@ -28,8 +33,8 @@ class Arguments:
     run_seconds: float
     stage_seconds: float
     memory_bytes: int
-    isolation: str
-    verify: str
+    isolation: "IsolationMode"
+    verify: "VerifyMode"
     allow_effects: tuple[str, ...] | None
     allow_capabilities: tuple[str, ...] | None
     environment: tuple[tuple[str, str], ...]

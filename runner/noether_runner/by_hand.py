@@ -4,11 +4,11 @@ Standard output carries the graph's output (or the envelope) and nothing else; p
 and errors go to standard error.
 """
 
+import gc
 import os
 import re
 import signal
 import sys
-import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,8 +49,10 @@ def _run(arguments: Arguments, children: Children) -> int:
     from noether_runner.sandbox.cancellation import CancelSwitch
     from noether_runner.sandbox.prctl import hide_from_peers
     from noether_runner.session import run_session
-    from noether_runner.work_place import WorkPlace
+    from noether_runner.work_place import WorkPlace, new_folder
 
+    gc.freeze()
+    gc.enable()
     hide_from_peers()
     is_terminal = os.isatty(1)
     out = take_stdout(1)
@@ -58,7 +60,7 @@ def _run(arguments: Arguments, children: Children) -> int:
     try:
         # may wait for standard input, so before there is anything to tidy up
         input_text = _input(arguments)
-        folder = tempfile.mkdtemp(prefix="noether-run-")
+        folder = new_folder(os.environ, "noether-run-")
         with WorkPlace(folder):
             request = _request(arguments, input_text, folder)
             switch = CancelSwitch(deadline=time.monotonic() + arguments.run_seconds)
@@ -73,8 +75,9 @@ def _run(arguments: Arguments, children: Children) -> int:
     if not _write_files(arguments, report):
         code = code or ExitCode.FAILED
     document = _document(arguments, report)
-    if document is not None:
-        _print(out, document, indented=is_terminal or arguments.envelope or arguments.dry_run)
+    indented = is_terminal or arguments.envelope or arguments.dry_run
+    if document is not None and not _print(out, document, indented=indented):
+        code = code or ExitCode.FAILED
     return code
 
 
@@ -200,7 +203,7 @@ def _document(arguments: Arguments, report: Any) -> object:
         else:
             told["output"] = report.output
         told["duration_ms"] = report.duration_ms
-        told["trace"] = report.trace.model_dump(exclude_none=False)
+        told["trace"] = report.trace
         return told
     if report.error is not None:
         return None
@@ -208,7 +211,7 @@ def _document(arguments: Arguments, report: Any) -> object:
         return {
             "composition_id": report.composition_id,
             **report.output,
-            "resolutions": [each.model_dump() for each in report.trace.resolutions],
+            "resolutions": report.trace.resolutions,
             "warnings": list(report.trace.warnings),
         }
     return _Output(report.output)
@@ -221,7 +224,7 @@ class _Output:
         self.value = value
 
 
-def _print(descriptor: int, document: object, *, indented: bool) -> None:
+def _json(document: object, *, indented: bool) -> bytes:
     import orjson
 
     is_output = isinstance(document, _Output)
@@ -231,20 +234,28 @@ def _print(descriptor: int, document: object, *, indented: bool) -> None:
         options |= orjson.OPT_SORT_KEYS
     if indented:
         options |= orjson.OPT_INDENT_2
-    rest = memoryview(orjson.dumps(value, option=options))
+    return orjson.dumps(value, option=options)
+
+
+def _print(descriptor: int, document: object, *, indented: bool) -> bool:
+    """Whether it could be printed; a reader that has gone has had enough."""
+    rest = memoryview(_json(document, indented=indented))
     try:
         while rest:
             rest = rest[os.write(descriptor, rest) :]
     except BrokenPipeError:
-        return
+        return True
+    except OSError as error:
+        _say(f"error: the output cannot be printed: {error.strerror}")
+        return False
+    return True
 
 
 def _write_files(arguments: Arguments, report: Any) -> bool:
     """Whether all files that were asked for could be written."""
     done = True
     if arguments.trace_file is not None:
-        text = report.trace.model_dump_json(indent=2) + "\n"
-        done = _write("trace", arguments.trace_file, text.encode("utf-8"))
+        done = _write("trace", arguments.trace_file, _json(report.trace, indented=True))
     if arguments.junit_file is not None:
         from noether_runner.junit import report_document
 

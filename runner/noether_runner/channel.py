@@ -8,9 +8,12 @@ import fcntl
 import os
 import threading
 
-import orjson
+from noether_contract.messages import Event, StageEnded, StageStarted, write_message
 
-from noether_contract.messages import Event
+MOST_EVENT_BYTES = 128 * 1024 * 1024
+"""Starts and ends of stage calls that are told as they happen: a `Retry` may have attempts without
+end, and a supervisor takes a runner that never stops writing for a broken one. The report follows.
+"""
 
 _LOWEST_PRIVATE_DESCRIPTOR = 64
 
@@ -32,11 +35,16 @@ class Channel:
         self._descriptor = descriptor
         self._lock = threading.Lock()
         self._broken = False
+        self._event_bytes = 0
 
     def send(self, event: Event) -> None:
-        """Writes one event as a line of compact JSON."""
-        line = orjson.dumps(event.model_dump(mode="json"), option=orjson.OPT_APPEND_NEWLINE)
+        """Writes one event as a line of compact JSON; of calls without end only the first ones."""
+        line = write_message(event) + b"\n"
         with self._lock:
+            if isinstance(event, StageStarted | StageEnded):
+                self._event_bytes += len(line)
+                if self._event_bytes > MOST_EVENT_BYTES:
+                    return
             if not self._broken:
                 self._write(line)
 

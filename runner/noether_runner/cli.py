@@ -4,6 +4,8 @@ Imports are in the functions on purpose: the process that forks stages is starte
 the rest is still being loaded, and a usage error costs nothing.
 """
 
+import gc
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,10 +17,13 @@ _EXIT_INTERRUPTED = 130
 
 def main() -> int:
     """The console command; returns the exit code of `scheduler.md` §1.1."""
+    # nothing that is loaded here ever becomes garbage; looking for some takes a tenth of the start
+    gc.disable()
     if sys.argv[1:] == ["--contract"]:
         from noether_runner.sandbox.child import Children
 
         return run_contract(0, 1, Children.start(clean_fork=True))
+    _take_closed_descriptors()
     try:
         from noether_runner.arguments import parse
 
@@ -29,6 +34,21 @@ def main() -> int:
     except KeyboardInterrupt:
         # before anything runs; nothing is lost, so nothing is told
         return _EXIT_INTERRUPTED
+    finally:
+        gc.enable()
+
+
+def _take_closed_descriptors() -> None:
+    """Somebody started us with standard streams closed: nothing else may get their numbers."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123 - for good, and quick
 
 
 def run_contract(stdin_fd: int, stdout_fd: int, children: "Children") -> int:
@@ -42,6 +62,7 @@ def run_contract(stdin_fd: int, stdout_fd: int, children: "Children") -> int:
     from noether_runner.sandbox.prctl import hide_from_peers
 
     hide_from_peers()
+    gc.enable()
     channel = Channel(take_stdout(stdout_fd))
     with children:
         return serve(stdin_fd, channel, children)

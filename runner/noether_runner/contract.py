@@ -6,12 +6,8 @@ is ended. SIGTERM asks for the end of the run, with a full report.
 
 import os
 import signal
-import threading
 import time
 from types import FrameType
-
-import orjson
-from pydantic import ValidationError
 
 from noether_contract.exit_codes import ExitCode, exit_code_for
 from noether_contract.framing import MAX_REQUEST_BYTES
@@ -19,12 +15,14 @@ from noether_contract.messages import ErrorRecord, RunReport, RunRequest, Trace
 from noether_contract.outcomes import ErrorCode, RunStatus
 from noether_runner.channel import Channel
 from noether_runner.errors import RunnerError
+from noether_runner.lifeline import hold_on
+from noether_runner.request_reading import NotOfContractError, read_request_line
 from noether_runner.sandbox.cancellation import CancelSwitch
 from noether_runner.sandbox.child import Children
 from noether_runner.session import run_session
 from noether_runner.work_place import WorkPlace
 
-_CHUNK = 256 * 1024
+_CHUNK = 32 * 1024
 
 
 def serve(lifeline: int, channel: Channel, children: Children) -> int:
@@ -40,9 +38,9 @@ def serve(lifeline: int, channel: Channel, children: Children) -> int:
         switch.cancel("the service asked it to end")
 
     signal.signal(signal.SIGTERM, ended)
-    threading.Thread(target=_hold, args=(lifeline, switch), daemon=True).start()
+    hold_on(lifeline, switch.cancel)
     try:
-        with WorkPlace(request.work_dir):
+        with WorkPlace(request.work_dir, may_be_given=True):
             report = run_session(request, children, switch, channel.send, children.retire)
     except RunnerError as error:
         report = _refusal(error.record(), request)
@@ -70,26 +68,10 @@ def read_request(descriptor: int) -> RunRequest:
             message = f"the request is longer than {MAX_REQUEST_BYTES} bytes"
             raise RunnerError(ErrorCode.BAD_REQUEST, message)
     try:
-        return RunRequest.model_validate(orjson.loads(b"".join(parts)))
-    except (orjson.JSONDecodeError, ValidationError) as error:
-        # pydantic's text would quote values, secrets among them
-        kinds = (
-            ", ".join(".".join(map(str, each["loc"])) for each in error.errors(include_input=False))
-            if isinstance(error, ValidationError)
-            else "not JSON"
-        )
-        message = f"the request does not follow the contract: {kinds}"
+        return read_request_line(b"".join(parts))
+    except NotOfContractError as error:
+        message = f"the request does not follow the contract: {error}"
         raise RunnerError(ErrorCode.BAD_REQUEST, message) from None
-
-
-def _hold(lifeline: int, switch: CancelSwitch) -> None:
-    """Waits on the lifeline; whatever else comes in on it is of no interest."""
-    try:
-        while os.read(lifeline, _CHUNK):
-            pass
-    except OSError:
-        pass
-    switch.cancel("the supervisor is gone")
 
 
 def _refusal(error: ErrorRecord, request: RunRequest | None = None) -> RunReport:

@@ -8,13 +8,14 @@ into a store of its own for the occasion.
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import orjson
 
 from noether_contract.json_values import JsonValue, compact_json
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.messages import FileStoreRef, Grants, Packages, RunReport, RunRequest
 from noether_contract.outcomes import ErrorCode
 from noether_contract.package_settings import packages_from
@@ -120,7 +121,7 @@ def _example_runs(environ: Mapping[str, str]) -> Iterator[tuple["_ExampleRuns", 
         grants = stage_grants(environ, {}, ())
         # built once, not for every test of them
         kept = str(cache_of(environ) / "environments")
-        packages = packages_from(environ).model_copy(update={"folder": kept})
+        packages = replace(packages_from(environ), folder=kept)
         with interruptible(switch.cancel) as signals, WorkPlace(folder) as place:
             yield _ExampleRuns(children, switch, place, grants, packages), signals
 

@@ -1,7 +1,8 @@
 """The nursery: one single-threaded Python that forks a runner per run, so no run pays for imports.
 
 Started by exec with a clean environment as `python -I -m noether_runner.nursery_process`, with
-one end of a SOCK_SEQPACKET socket pair as descriptor 0. Each message is one JSON object:
+one end of a SOCK_SEQPACKET socket pair as descriptor 0, and `--groups=FOLDER` where runs have
+cgroups (`noether_contract/run_groups.py`). Each message is one JSON object:
 
     supervisor -> nursery   {"start": N}, with the runner's descriptors 0, 1 and 2 (SCM_RIGHTS)
     nursery -> supervisor   {"ready": PID}                       once: the imports are done
@@ -17,7 +18,6 @@ exits. It runs no user code and never sees a request: that goes through the runn
 A spare is a runner forked ahead of need, its own zygote forked too, that waits for descriptors.
 """
 
-import array
 import contextlib
 import functools
 import gc
@@ -31,14 +31,16 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 
+from noether_contract.lean_dataclass import dataclass
+from noether_contract.run_groups import enter_own_group, folder_in, remove_group
+from noether_runner.nursery_messages import receive, take_descriptors
 from noether_runner.sandbox import prctl
-from noether_runner.sandbox.descendants import children_of, kill_trees, reap_ended
+from noether_runner.sandbox.descendants import children_of, kill_trees, reap_ended, start_ticks
 
 if TYPE_CHECKING:
+    from noether_runner.rehearsal import Rehearsal
     from noether_runner.sandbox.child import Children
 
 SPARES = 2
@@ -51,9 +53,9 @@ _LOADED_BY_EVERY_RUN = (
     # canonical JSON sorts by UTF-16; codecs are found by import when they are first used
     "encodings.utf_16_be",
 )
-_IDLE_BEFORE_FORKING_MS = 20
+_IDLE_BEFORE_FORKING_MS = 50
+"""Long enough for a run of a few stages to have both processors to itself."""
 _STRAY_PATIENCE_SECONDS = 1.0
-_MAX_MESSAGE_BYTES = 4096
 
 
 class RunContract(Protocol):
@@ -66,9 +68,6 @@ class RunContract(Protocol):
 
 StartChildren: TypeAlias = Callable[[], "Children"]
 """Forks the zygote of a runner, in the runner."""
-
-Rehearse: TypeAlias = Callable[[], None]
-"""Warms a process up for its one run (`rehearsal.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +88,7 @@ def main(
     run_contract: RunContract | None = None, start_children: StartChildren | None = None
 ) -> int:
     """Serves the supervisor on descriptor 0 until it is gone; tests give a runner of their own."""
-    rehearse: Rehearse | None = None
-    if run_contract is None:
-        from noether_runner.rehearsal import rehearse
+    rehearsal = None if run_contract is not None else _rehearsal()
     prctl.hide_from_peers()
     prctl.adopt_orphans()
     line = socket.socket(fileno=os.dup(0))
@@ -104,11 +101,15 @@ def main(
     # Its life is that of the socket: a signal to the whole group is meant for the runners.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if rehearse is not None:
-        rehearse()
-    gc.collect()
-    gc.freeze()
-    Nursery(line, run_contract, start_children, rehearse).serve()
+    try:
+        if rehearsal is not None:
+            rehearsal.rehearse()
+        gc.collect()
+        gc.freeze()
+        Nursery(line, run_contract, start_children, rehearsal).serve()
+    finally:
+        if rehearsal is not None:
+            rehearsal.close()
     return 0
 
 
@@ -120,12 +121,13 @@ class Nursery:
         line: socket.socket,
         run_contract: RunContract,
         start_children: StartChildren,
-        rehearse: Rehearse | None,
+        rehearsal: "Rehearsal | None",
     ) -> None:
-        self._rehearse = rehearse
+        self._rehearsal = rehearsal
         self._line = line
         self._run_contract = run_contract
         self._start_children = start_children
+        self._groups = folder_in(sys.argv)
         self._runs: dict[int, int] = {}
         self._spares: list[Spare] = []
         # A spare that fails is not replaced before the next run shows whether it was chance.
@@ -171,7 +173,7 @@ class Nursery:
             for descriptor in descriptors:
                 os.close(descriptor)
         self._runs[runner.pid] = number
-        ticks = _start_ticks(runner.pid)
+        ticks = start_ticks(runner.pid)
         self._tell({"started": number, "pid": runner.pid, "start_ticks": ticks}, runner.pidfd)
         runner.close()
         return True
@@ -196,11 +198,11 @@ class Nursery:
 
     def _fork_ahead(self) -> None:
         try:
-            self._spares.append(self._fork(self._rehearse))
+            self._spares.append(self._fork(self._rehearsal))
         except OSError:
             self._discouraged = True
 
-    def _fork(self, rehearse: Rehearse | None = None) -> Spare:
+    def _fork(self, rehearsal: "Rehearsal | None" = None) -> Spare:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             try:
@@ -209,18 +211,19 @@ class Nursery:
                 ours.close()
                 raise
             if pid == 0:
-                self._live_as_runner(theirs, rehearse)
+                self._live_as_runner(theirs, rehearsal)
         return Spare(pid, os.pidfd_open(pid), ours)
 
-    def _live_as_runner(self, line: socket.socket, rehearse: Rehearse | None) -> NoReturn:
+    def _live_as_runner(self, line: socket.socket, rehearsal: "Rehearsal | None") -> NoReturn:
         code = 1
         try:
             self._leave_nursery(line)
+            enter_own_group(self._groups)
             children = self._start_children()
-            if rehearse is not None:
-                rehearse()
+            if rehearsal is not None:
+                rehearsal.rehearse()
             # Without descriptors the nursery is gone; the zygote then sees the end of this process.
-            if _take_descriptors(line):
+            if take_descriptors(line):
                 code = self._run_contract(stdin_fd=0, stdout_fd=1, children=children)
         except SystemExit as leaving:
             code = leaving.code if isinstance(leaving.code, int) else 1
@@ -268,6 +271,8 @@ class Nursery:
             number = self._runs.pop(pid, None)
             if number is not None:
                 ended.append((number, os.waitstatus_to_exitcode(status)))
+            else:
+                remove_group(self._groups, pid)
             for spare in [spare for spare in self._spares if spare.pid == pid]:
                 self._discouraged = True
                 self._spares.remove(spare)
@@ -290,21 +295,6 @@ class Nursery:
         socket.send_fds(self._line, [json.dumps(message).encode()], descriptors)
 
 
-def receive(line: socket.socket) -> tuple[bytes, list[int]]:
-    """One message and the descriptors that came with it, close-on-exec; empty at the end."""
-    room = socket.CMSG_SPACE(3 * array.array("i").itemsize)
-    try:
-        message, ancillary, _, _ = line.recvmsg(_MAX_MESSAGE_BYTES, room, socket.MSG_CMSG_CLOEXEC)
-    except ConnectionResetError:
-        return b"", []
-    descriptors = array.array("i")
-    for level, kind, content in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            whole = len(content) - len(content) % descriptors.itemsize
-            descriptors.frombytes(content[:whole])
-    return message, list(descriptors)
-
-
 def _runner() -> RunContract:
     from noether_runner.cli import run_contract
     from noether_runner.stores.builtin import BuiltinStore
@@ -316,30 +306,18 @@ def _runner() -> RunContract:
     return run_contract
 
 
+def _rehearsal() -> "Rehearsal":
+    from noether_runner.rehearsal import Rehearsal
+
+    return Rehearsal()
+
+
 def _zygotes() -> StartChildren:
     from noether_runner.sandbox import zygote
     from noether_runner.sandbox.child import Children
 
     zygote.preload()
     return functools.partial(Children.start, clean_fork=True)
-
-
-def _take_descriptors(line: socket.socket) -> bool:
-    """Waits as a spare; False when the nursery is gone instead."""
-    with line:
-        _, descriptors = receive(line)
-    if len(descriptors) != 3:
-        return False
-    for number, descriptor in enumerate(descriptors):
-        os.dup2(descriptor, number)
-        os.close(descriptor)
-    return True
-
-
-def _start_ticks(pid: int) -> int:
-    """When a process started, in clock ticks since boot: field 22 of /proc/PID/stat (proc(5))."""
-    text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    return int(text.rpartition(")")[2].split()[19])
 
 
 def _wake_up(_number: int, _frame: object) -> None:

@@ -1,7 +1,8 @@
 """What a person at `noether-run` sees while a graph runs: stages as they start and end.
 
-On a terminal the open stage calls stand in a block at the bottom that is drawn anew with each
-event; elsewhere there is one line per ended call. `NO_COLOR` is honoured (no-color.org).
+On a terminal there is a line per ended call, and the open ones stand in a block at the bottom that
+is drawn anew with each event (`TERM=dumb`: no block). Elsewhere progress is silent, as
+`scheduler.md` §1 asks, and only calls that failed are told. `NO_COLOR` is honoured (no-color.org).
 """
 
 import os
@@ -19,7 +20,8 @@ class Progress:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._live = stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._watched = stream.isatty()
+        self._live = self._watched and os.environ.get("TERM") != "dumb"
         self._coloured = self._live and not os.environ.get("NO_COLOR")
         self._open: dict[int, StageStarted] = {}
         self._drawn = 0
@@ -41,12 +43,11 @@ class Progress:
                 self._stream.write(self._erased() + self._block())
         elif isinstance(event, StageEnded):
             self._open.pop(event.call, None)
-            ended = self._ended_line(event.entry)
+            ended = self._ended_line(event.entry) + "\n"
             if self._live:
-                ended = self._erased() + ended + "\n" + self._block()
+                self._stream.write(self._erased() + ended + self._block())
+            elif self._watched or event.entry.status != "Ok":
                 self._stream.write(ended)
-            else:
-                self._stream.write(ended + "\n")
         self._stream.flush()
 
     def _erased(self) -> str:

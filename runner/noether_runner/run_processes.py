@@ -7,14 +7,13 @@ run. Each is the leader of a session of its own, so no signal meant for the runn
 
 import os
 import select
-import subprocess
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.outcomes import ErrorClass, ErrorCode
 from noether_runner.builtins.surroundings import CutShortError, NotYoursError, Program
 from noether_runner.errors import StageError
@@ -23,6 +22,9 @@ from noether_runner.sandbox.cancellation import Cancellation
 from noether_runner.sandbox.child import Children
 from noether_runner.sandbox.descendants import kill_trees
 from noether_runner.sandbox.stage_user import StageUser
+
+if TYPE_CHECKING:
+    import subprocess
 
 _PROGRAMS: Final = (b"noether-scheduler", b"noether-run", b"noether-stage")
 _MODULES: Final = (b"noether_runner", b"noether_supervisor")
@@ -65,6 +67,8 @@ class RunProcesses:
 
     def start(self, program: Program) -> int:
         """See `Processes`."""
+        import subprocess  # most runs start none
+
         with self._lock:
             process = subprocess.Popen(  # noqa: S603 - starting it is the purpose; no shell
                 [program.command, *program.arguments],

@@ -7,12 +7,13 @@ a store or a stage does, and every report carries a trace.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from noether_contract.framing import MAX_OUTPUT_BYTES
 from noether_contract.json_values import JsonTextError, JsonValue, compact_json, parse_json
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.messages import (
     ErrorRecord,
     Event,
@@ -159,6 +160,10 @@ def _prepare(
     for path, node in walk(resolved.root):
         if isinstance(node, StageNode) and node.id not in stages:
             stages[node.id] = _stage(store.stage(node.id), path)
+    calls = sum(stages[node.id].code is not None for _, node in stage_nodes(resolved.root))
+    if calls > 1 and not request.dry_run:
+        # their processes are made while the graph is checked
+        children.expect(calls)
     checked, warnings = preflight.check(resolved.root, store, request)
     progress.warnings += [*store.warnings, *warnings]
     described: Mapping[str, JsonValue] = {}
@@ -205,7 +210,7 @@ def _with_place(
     there = "" if Path(place.path).exists() else ", which does not exist,"
     told = f"looked for in {place.path}{there} and in the standard library"
     names = {entry.name for entry in store.with_id_prefix("") if entry.name}
-    near = get_close_matches(error.reference, names, n=3, cutoff=0.75)
+    near = get_close_matches(error.reference, names - {error.reference}, n=3, cutoff=0.75)
     if near:
         told += f"; did you mean {' or '.join(sorted(near))}?"
     return RunnerError(error.code, f"{error.message} ({told})", path=error.path)
@@ -278,7 +283,7 @@ def _report(
         duration_ms=duration_ms,
         status="Ok" if error is None else "Failed",
         stages=recorder.stages(),
-        warnings=tuple(progress.warnings),
+        warnings=(*progress.warnings, *filter(None, [recorder.omission()])),
         ended_at=datetime.now(UTC).isoformat(),
         run_id=request.run_id,
         job=request.job,

@@ -41,6 +41,7 @@ def surroundings_of(request: RunRequest, environments: PythonEnvironments) -> Su
         environments,
         Isolation(request.isolation, request.require_isolation, user, request.limits.work_bytes),
         (*store, request.cache_dir, *request.protected),
+        folders_may_stay=True,
     )
 
 

@@ -21,6 +21,9 @@ from noether_supervisor.opened import Opened
 from noether_supervisor.records import Fire, OwedDelivery, RunEnding
 from noether_supervisor.webhooks.payload import body_of, owed_by_hand
 
+_MOST_SHOWN = 300
+"""Characters of something foreign in an answer: a job's name has at most 200."""
+
 
 async def answers_to(
     question: dict[str, Any], opened: Opened, loop: Loop
@@ -37,7 +40,8 @@ async def answers_to(
             else:
                 yield {"delivered": delivered, "delivery": told}
         case {"ask": "run" | "pause" | "resume", "job": str(name)} if name not in loop.jobs:
-            yield {"error": f"the running service knows no job {name!r}; reload it (SIGHUP)?"}
+            told = f"the running service knows no job {_shown(name)}; reload it (SIGHUP)?"
+            yield {"error": told}
         case {"ask": "run" | "pause" | "resume"} if loop.state.stopping is not None:
             yield {"error": "the service is stopping and starts nothing new"}
         case {"ask": "run", "job": str(name)}:
@@ -48,12 +52,20 @@ async def answers_to(
             fire, status = asked
             yield {"run_id": fire.run_id}
             yield {"status": (await status).value}
-        case {"ask": "pause", "job": str(name)}:
-            yield {"changed": await _pause(opened, loop, name)}
-        case {"ask": "resume", "job": str(name)}:
-            yield {"changed": await _resume(opened, loop, name)}
+        case {"ask": "pause" | "resume" as what, "job": str(name)}:
+            change = _pause if what == "pause" else _resume
+            try:
+                yield {"changed": await change(opened, loop, name)}
+            except SupervisorError as error:
+                yield {"error": f"the job {name!r} is {what}d, but for now only: {error.message}"}
         case _:
-            yield {"error": f"expected a question as in control.py, met {question!r}"}
+            yield {"error": f"expected a question as in control.py, met {_shown(question)}"}
+
+
+def _shown(value: Any) -> str:
+    """Something that was asked for, in short."""
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 1]}…"
 
 
 async def redeliver(opened: Opened, run_id: str) -> tuple[bool, str]:
@@ -68,7 +80,7 @@ async def redeliver(opened: Opened, run_id: str) -> tuple[bool, str]:
         job = config.job(fire.job)
         if job is not None and job.webhook is not None:
             return owed_by_hand(job, fire, ending)
-        if before is None:
+        if before is None or opened.terms_for(fire.job) is None:
             return None
         return replace(before, body=before.body or body_of(fire, ending))
 

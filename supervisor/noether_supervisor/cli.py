@@ -10,6 +10,7 @@ import difflib
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -39,6 +40,20 @@ COMMANDS = {
     "schema": "print the JSON Schema of the configuration file",
 }
 
+_SERVICE_USAGE = f"{PROGRAM} [CONFIG] [options]\n       {PROGRAM} COMMAND [options]"
+_SERVICE_EPILOG = """\
+signals: SIGHUP reads the configuration again; SIGTERM and SIGINT stop the service, which gives
+running runs `shutdown_grace` seconds; a second one stops it at once.
+environment: TZ (zone of jobs that name none), NOETHER_LOG (log level), NO_COLOR.
+exit codes: 0 stopped as asked, 1 it could not start or go on, 2 usage or configuration."""
+_EPILOGS = {
+    "check": "exit codes: 0 no errors, 1 at least one, 2 usage, or a file that is no JSON.",
+    "run": "exit codes: 0 the run succeeded, 1 it did not, 2 usage or configuration.",
+    "redeliver": "exit codes: 0 delivered, 1 not (yet), 2 there is nothing to send, or usage.",
+    "next": "Fires of disabled jobs are listed with --job only, those of paused jobs are marked.",
+    "history": "A line that stands for several missed fires tells how many.",
+}
+
 _BY_HAND = ("pause", "resume", "redeliver")
 _OPTIONS_WITH_VALUE = frozenset({"--config", "--log-format", "--log-level", "--job", "-n"})
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -52,7 +67,7 @@ def main(words: Sequence[str] | None = None) -> int:
     _prepare_streams()
     try:
         try:
-            return _run(command, _parser(command).parse_args(rest))
+            return _run(command, _parsed(command, rest))
         finally:
             sys.stdout.flush()
     except SupervisorError as error:
@@ -93,12 +108,26 @@ def split_command(words: Sequence[str]) -> tuple[str, list[str]]:
     return "service", list(words)
 
 
+def _parsed(command: str, words: list[str]) -> argparse.Namespace:
+    parser = _parser(command)
+    found, unknown = parser.parse_known_args(words)
+    if unknown:
+        options = re.findall(r"--?[\w-]+", parser.format_help())
+        near = difflib.get_close_matches(unknown[0].partition("=")[0], options, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    return found
+
+
 def _parser(command: str) -> argparse.ArgumentParser:
     is_service = command == "service"
     parser = argparse.ArgumentParser(
         prog=PROGRAM if is_service else f"{PROGRAM} {command}",
-        description=f"{COMMANDS[command].capitalize()}.",
-        epilog=_list_of_commands() if is_service else None,
+        usage=_SERVICE_USAGE if is_service else None,
+        description=f"{COMMANDS[command][:1].upper()}{COMMANDS[command][1:]}.",
+        epilog=f"{_list_of_commands()}\n\n{_SERVICE_EPILOG}"
+        if is_service
+        else _EPILOGS.get(command),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -174,7 +203,7 @@ def _run(command: str, found: argparse.Namespace) -> int:
 
             after = found.after or _now()
             return print_coming_fires(
-                _load(path), after, _screen(found), name=found.job, count=found.n
+                _load(path), after, _screen(found), _note, name=found.job, count=found.n
             )
         case _:
             return _print_past(command, path, found)
@@ -304,7 +333,16 @@ def _instant(text: str) -> datetime:
 
 
 def _prepare_streams() -> None:
-    """Lets any text be printed: in a locale without its letters, and to a closed descriptor."""
+    """Lets any text be printed: in a locale without its letters, and to a closed descriptor.
+
+    The numbers of closed ones are taken: a file or socket that got one would be written to by
+    whatever speaks to standard error, here or in a child.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     if sys.stdout is None:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for good
     for stream in (sys.stdout, sys.stderr):

@@ -5,21 +5,29 @@ The socket is `control.sock` in the state directory (0700, so the user's own). A
 "run_id": ID}`; the answers are lines too. A run is answered by `{"run_id": ID}` and, when it has
 ended, by `{"status": STATUS}`; a pause by `{"changed": BOOL}`; a redelivery, once it was tried, by
 `{"delivered": BOOL, "delivery": TEXT}`; what cannot be done by `{"error": TEXT}`.
+
+A process of a run gets nothing but the latter: stages give no orders, and Landlock alone does not
+keep one from a socket that has a path.
 """
 
 import asyncio
 import contextlib
 import os
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from noether_supervisor.errors import SupervisorError
+from noether_supervisor.runs.process import is_below
+
 SOCKET_NAME = "control.sock"
 _MAX_LINE_BYTES = 64 * 1024
 _ALIVE_SECONDS = 5.0
+_CREDENTIALS = struct.Struct("3i")
 
 Answers = AsyncIterator[dict[str, Any]]
 
@@ -49,7 +57,9 @@ class ControlServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, ValueError):
-            async for answer in self._answers_to(await reader.readline()):
+            line = await reader.readline()
+            is_refused = is_below(_asking(writer), os.getpid())
+            async for answer in _refused() if is_refused else self._answers_to(line):
                 writer.write(orjson.dumps(answer, option=orjson.OPT_APPEND_NEWLINE))
                 await writer.drain()
         writer.close()
@@ -62,8 +72,23 @@ class ControlServer:
         if not isinstance(question, dict):
             yield {"error": "expected one line with a JSON object"}
             return
-        async for answer in self._answer(question):
-            yield answer
+        try:
+            async for answer in self._answer(question):
+                yield answer
+        except SupervisorError as error:
+            yield {"error": error.message}
+
+
+def _asking(writer: asyncio.StreamWriter) -> int:
+    """Who has connected (SO_PEERCRED, unix(7)); 0 for a process that cannot be seen from here."""
+    line = writer.get_extra_info("socket")
+    told = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, _, _ = _CREDENTIALS.unpack(told)
+    return int(pid)
+
+
+async def _refused() -> Answers:
+    yield {"error": "a process of a run asks this; the service takes orders from outside only"}
 
 
 def ask(
@@ -95,9 +120,12 @@ def is_alive(state_dir: Path) -> bool:
 
 
 def _answers(line: socket.socket) -> Iterator[dict[str, Any]]:
-    with line, line.makefile("rb") as stream:
+    with line, line.makefile("rb") as stream, contextlib.suppress(ConnectionError):
         for text in stream:
-            answer = orjson.loads(text)
+            try:
+                answer = orjson.loads(text)
+            except orjson.JSONDecodeError:
+                return  # the service ended within a line, or it is no service
             if isinstance(answer, dict):
                 yield answer
 

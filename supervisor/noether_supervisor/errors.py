@@ -39,7 +39,15 @@ class ConfigError(SupervisorError):
 
 
 class HistoryError(SupervisorError):
-    """The history database cannot be opened, read or written."""
+    """The history database cannot be opened, read or written.
+
+    `may_pass` tells trouble of the moment (no space, a lock), after which the same write may
+    succeed, from what lasts until somebody mends it (damage, a missing table).
+    """
+
+    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
 
 
 class UsageError(SupervisorError):

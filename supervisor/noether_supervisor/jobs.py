@@ -8,6 +8,7 @@ reload and the commands read a configuration.
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -35,7 +36,7 @@ from noether_supervisor.schedule.expression import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Loaded:
     """A configuration without findings, and the zone of the jobs that name none."""
 
@@ -51,8 +52,12 @@ class Loaded:
         return schedule_for(job.cron, self.zone(job))
 
     def policies(self) -> tuple[JobPolicy, ...]:
-        """What decisions need to know of every job, in the order of the file."""
-        return tuple(self._policy(job) for job in self.config.jobs)
+        """What decisions need to know of every job, in the order of the file; worked out once."""
+        return self._policies
+
+    @cached_property
+    def _policies(self) -> tuple[JobPolicy, ...]:
+        return tuple(map(self._policy, self.config.jobs))
 
     def _policy(self, job: Job) -> JobPolicy:
         return JobPolicy(
@@ -104,6 +109,8 @@ def schedule_findings(document: Document) -> Iterator[Finding]:
 
 def jitter_offset(job: Job) -> float:
     """The seconds by which a job's runs start late: a fixed part of `jitter`, from its name."""
+    if not job.jitter:
+        return 0.0
     digest = hashlib.sha256(job.name.encode()).digest()
     part = int.from_bytes(digest[:8], "big") / 2**64
     return round(part * job.jitter, 3)

@@ -141,7 +141,8 @@ class Loop:
                 self._tell(fire.run_id, RunStatus.SKIPPED)
             case RecordMissed(job, first, last, count, reason):
                 told = f"{instant_text(first)} to {instant_text(last)}"
-                logger.bind(job=job).warning("missed {} fires, {}: {}", count, told, reason)
+                missed = self._log(Fire(job, first))
+                missed.warning("missed {} fires, {}: {}", count, told, reason)
                 write(
                     lambda connection: ledger.record_missed(
                         connection, job, first, last, count, reason

@@ -7,7 +7,6 @@ nothing starts before the runs found open are closed and their processes are gon
 import asyncio
 import contextlib
 import os
-import shutil
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,6 +15,7 @@ from pathlib import Path
 from loguru import logger
 
 from noether_contract.messages import RunRequest
+from noether_contract.removal import remove_tree
 from noether_supervisor.clock import Clock, SystemClock
 from noether_supervisor.config import Job
 from noether_supervisor.decisions.decide import initial_state
@@ -29,7 +29,9 @@ from noether_supervisor.history.writing import LedgerWriter
 from noether_supervisor.jobs import Loaded
 from noether_supervisor.loop import Alarm, Arms, Loop
 from noether_supervisor.records import Fire, OwedDelivery, RunEnding
+from noether_supervisor.runs.cgroups import NoGroupsError, RunGroups, take_place
 from noether_supervisor.runs.launcher import Launcher, Programs
+from noether_supervisor.runs.leftovers import end_leftovers
 from noether_supervisor.runs.process import end_leftover
 from noether_supervisor.runs.request import request_for
 from noether_supervisor.runs.stage_user import sweep
@@ -38,7 +40,7 @@ from noether_supervisor.storage.lock import StateLock
 from noether_supervisor.webhooks.delivery import HttpSender
 from noether_supervisor.webhooks.outbox import Outbox
 from noether_supervisor.webhooks.payload import owed_delivery
-from noether_supervisor.webhooks.terms import terms_in
+from noether_supervisor.webhooks.terms import Terms, terms_of
 
 WORK_FOLDER = "work"
 """Folder of a state directory with the private directories of running runs."""
@@ -46,7 +48,10 @@ WORK_FOLDER = "work"
 
 @dataclass(slots=True)
 class Opened:
-    """The arms of one service. `loaded` is replaced by a reload; `paused` are names of jobs."""
+    """The arms of one service. `loaded` is replaced by a reload; `paused` are names of jobs.
+
+    `former_webhooks` are those of jobs that a reload took them from: what they owe is sent there.
+    """
 
     loaded: Loaded
     clock: Clock
@@ -57,15 +62,16 @@ class Opened:
     waiting: tuple[Fire, ...]
     paused: set[str]
     outbox: Outbox = field(init=False)
+    former_webhooks: dict[str, Terms] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         sender = HttpSender(self.clock)
         # The configuration of the moment: a reload counts for deliveries that are owed already.
         self.outbox = Outbox(
-            DeliveryBook(self.database),
+            DeliveryBook(self.writer),
             sender,
             self.clock,
-            terms_for=lambda owed: terms_in(self.loaded.config, owed),
+            terms_for=lambda owed: self.terms_for(owed.job),
         )
 
     @classmethod
@@ -77,12 +83,17 @@ class Opened:
         """
         clock = SystemClock()
         state_path = loaded.config.state_path
-        with StateLock.take(state_path), Database.open(state_path / DATABASE_NAME) as database:
-            waiting = await _recover(loaded, database, clock)
+        with (
+            StateLock.take(state_path) as lock,
+            Database.open(state_path / DATABASE_NAME) as database,
+        ):
+            waiting = await _recover(loaded, database, clock, lock.mark)
+            programs = Programs() if with_nursery else Programs(nursery=None)
             launcher = Launcher(
                 lambda note: logger.warning("{}", note),
-                programs=Programs() if with_nursery else Programs(nursery=None),
+                programs=programs.marked(lock.mark),
                 clock=clock,
+                groups=_groups_of_runs() if with_nursery else None,
             )
             await launcher.open()
             try:
@@ -96,10 +107,29 @@ class Opened:
                     waiting,
                     set(await database.run(paused_jobs)),
                 )
+                del loaded  # a reload replaces it
                 await opened.outbox.start()
                 yield opened
             finally:
                 await launcher.close()
+
+    def reloaded(self, loaded: Loaded) -> None:
+        """The configuration was read again, and this is it."""
+        for job in self.loaded.config.jobs:
+            terms = terms_of(job)
+            if terms is not None:
+                self.former_webhooks[job.name] = terms
+        self.loaded = loaded
+        for job in loaded.config.jobs:
+            if job.webhook is not None:
+                self.former_webhooks.pop(job.name, None)
+        self.outbox.reconsider()
+
+    def terms_for(self, name: str) -> Terms | None:
+        """How the webhooks of a job are sent now; None when nobody knows."""
+        job = self.loaded.config.job(name)
+        terms = None if job is None else terms_of(job)
+        return terms or self.former_webhooks.get(name)
 
     @property
     def state_path(self) -> Path:
@@ -130,6 +160,8 @@ class Opened:
 
     def policies(self) -> tuple[JobPolicy, ...]:
         """What decisions need to know of every job, paused ones told apart."""
+        if not self.paused:
+            return self.loaded.policies()
         return tuple(
             replace(policy, paused=True) if policy.name in self.paused else policy
             for policy in self.loaded.policies()
@@ -164,8 +196,18 @@ class Opened:
             logger.warning("{} webhooks stay owed; the next start sends them", owed)
 
 
-async def _recover(loaded: Loaded, database: Database, clock: Clock) -> tuple[Fire, ...]:
-    """Closes what a dead service left open, its processes first; returns the waiting fires."""
+def _groups_of_runs() -> RunGroups | None:
+    try:
+        groups = take_place()
+    except NoGroupsError as error:
+        logger.info("runs get no cgroups, their memory is sampled: {}", error)
+        return None
+    logger.info("{}", groups)
+    return groups
+
+
+async def _recover(loaded: Loaded, database: Database, clock: Clock, mark: str) -> tuple[Fire, ...]:
+    """Closes what a dead service left open, and ends its processes; returns the waiting fires."""
     config = loaded.config
 
     def owed(fire: Fire, ending: RunEnding) -> OwedDelivery | None:
@@ -178,6 +220,9 @@ async def _recover(loaded: Loaded, database: Database, clock: Clock) -> tuple[Fi
         log.warning("interrupted: the service ended while it ran")
         if run.runner is not None and await asyncio.to_thread(end_leftover, run.runner):
             log.warning("killed what was left of its processes")
-    await asyncio.to_thread(shutil.rmtree, config.state_path / WORK_FOLDER, ignore_errors=True)
+    # runners that the ledger does not know yet, spares, dry looks at graphs, the nursery
+    if left := await asyncio.to_thread(end_leftovers, mark):
+        logger.warning("killed {} processes that a dead service had left, and those below", left)
+    await asyncio.to_thread(remove_tree, config.state_path / WORK_FOLDER)
     await asyncio.to_thread(sweep, config.state_path)
     return tuple(await database.run(waiting_fires))

@@ -57,16 +57,15 @@ class RunEnding:
 class OwedDelivery:
     """One webhook call that a run's end owes: written in the transaction of that end.
 
-    `most_attempts` and `is_signed` are what the configuration said then, for a job that leaves it
-    before the call is made; the secret itself is never part of a record.
+    `receiver` is what may be shown of the URL, `https://hooks.example.com:443`: the URL itself is
+    in the configuration and nowhere else, as are the secrets. `most_attempts` is for showing, too.
     """
 
     run_id: str
     job: str
-    url: str = field(repr=False)
+    receiver: str
     body: bytes = field(repr=False)
     most_attempts: int = 1
-    is_signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ class PendingDelivery:
     """An owed delivery without its body: to whom, and not before when (None: at once)."""
 
     id: int
-    url: str = field(repr=False)
+    receiver: str
     not_before: datetime | None = None
 
 

@@ -34,7 +34,7 @@ class Attempts:
         if not self._endings:
             return request
         work_dir = f"{request.work_dir}-{len(self._endings) + 1}"
-        return request.model_copy(update={"work_dir": work_dir})
+        return replace(request, work_dir=work_dir)
 
     def ended(self, ending: RunEnding) -> float | None:
         """An attempt has ended; seconds until the next one, None when there is none.

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,15 @@ from noether_supervisor.decisions.events import StopAsked, StopForced
 from noether_supervisor.errors import SupervisorError, UsageError
 from noether_supervisor.jobs import Loaded, load
 from noether_supervisor.loop import Loop
+from noether_supervisor.memory import hurry, settle, use_one_heap
 from noether_supervisor.observe.logs import LogFormat, configure, level_from
 from noether_supervisor.observe.systemd import Notifier
 from noether_supervisor.opened import Opened
 from noether_supervisor.records import instant_text
-from noether_supervisor.reload import reload
+from noether_supervisor.reload import reload_when_asked
+from noether_supervisor.runs.process import hide_from_peers
 from noether_supervisor.timer import ClockWatch, WallAlarm
-from noether_supervisor.upkeep import keep_alive, look_at_graphs, prune_hourly
+from noether_supervisor.upkeep import GraphLook, keep_alive, prune_regularly
 
 _WEBHOOK_FLUSH_SECONDS = 15.0
 _WRITE_FLUSH_SECONDS = 10.0
@@ -40,9 +42,11 @@ def serve(path: Path, *, log_format: LogFormat, log_level: str | None) -> int:
 
     Raises `SupervisorError` when it cannot start: configuration, state directory, lock.
     """
+    hide_from_peers()
     configure(level_from(log_level, os.environ), log_format)
-    loaded = load(path, os.environ)
-    return asyncio.run(_serve(path, loaded, Notifier(os.environ)))
+    use_one_heap()
+    hurry()
+    return asyncio.run(_serve(path, load(path, os.environ), Notifier(os.environ)))
 
 
 def run_job_now(loaded: Loaded, job: str) -> RunStatus:
@@ -52,6 +56,7 @@ def run_job_now(loaded: Loaded, job: str) -> RunStatus:
     """
     answers = ask(loaded.config.state_path, {"ask": "run", "job": job})
     if answers is None:
+        hide_from_peers()
         return asyncio.run(_run_alone(loaded, job))
     for answer in answers:
         if "error" in answer:
@@ -70,14 +75,17 @@ def redeliver_now(loaded: Loaded, run_id: str) -> tuple[bool, str]:
 
     A running service of the same state directory sends it; without one this process does.
     """
-    answer = first_answer(loaded, {"ask": "redeliver", "run_id": run_id})
+    answer = first_answer(loaded, {"ask": "redeliver", "run_id": run_id}, "delivered")
     if answer is None:
         return asyncio.run(_redeliver_alone(loaded, run_id))
-    return bool(answer["delivered"]), str(answer["delivery"])
+    return bool(answer["delivered"]), str(answer.get("delivery"))
 
 
-def first_answer(loaded: Loaded, question: dict[str, Any]) -> dict[str, Any] | None:
-    """What the running service answers, None when none runs; raises what it could not do."""
+def first_answer(loaded: Loaded, question: dict[str, Any], member: str) -> dict[str, Any] | None:
+    """What the running service answers, None when none runs; raises what it could not do.
+
+    The answer has this member, or the service is of another version.
+    """
     answers = ask(loaded.config.state_path, question)
     if answers is None:
         return None
@@ -86,6 +94,8 @@ def first_answer(loaded: Loaded, question: dict[str, Any]) -> dict[str, Any] | N
         raise SupervisorError("the service ended before it answered; ask again")
     if "error" in answer:
         raise UsageError(str(answer["error"]))
+    if member not in answer:
+        raise SupervisorError("the running service is of another version; restart it and ask again")
     return answer
 
 
@@ -112,6 +122,7 @@ async def _run_alone(loaded: Loaded, job: str) -> RunStatus:
 
 async def _serve(path: Path, loaded: Loaded, notifier: Notifier) -> int:
     async with Opened.open(loaded, with_nursery=True) as opened:
+        del loaded  # a reload replaces it
         watch = ClockWatch(opened.clock)
 
         def woke() -> None:
@@ -122,27 +133,46 @@ async def _serve(path: Path, loaded: Loaded, notifier: Notifier) -> int:
         control = ControlServer(
             opened.state_path, lambda question: answers_to(question, opened, loop)
         )
-        await control.open()
         stop = _Stop(opened, loop, notifier)
+        opened.writer.on_broken = stop.give_up
+        try:
+            await control.open()
+        except OSError as error:
+            told = "commands cannot speak to this service, which goes on without: {}"
+            logger.warning(told, error)
+        look = GraphLook(opened, loop)
+        look.ask(loop.jobs)
+        reload_asked = asyncio.Event()
         handlers: dict[signal.Signals, Callable[[], None]] = {
             signal.SIGTERM: stop,
             signal.SIGINT: stop,
-            signal.SIGHUP: lambda: reload(path, opened, loop, notifier),
+            signal.SIGHUP: reload_asked.set,
         }
-        with _on_signals(handlers):
+        with _on_signals(handlers, for_good=True):
             loop.happened(watch.look())
+            # whoever reads that it has started may rely on where its jobs count from
+            await opened.writer.settled(_WRITE_FLUSH_SECONDS)
             _tell_start(opened, loop)
+            settle()
             notifier.ready(f"{len(loop.jobs)} jobs")
-            await _until_exit(opened, loop, notifier)
+            beside = (
+                keep_alive(notifier),
+                look.go_on(),
+                prune_regularly(opened),
+                reload_when_asked(reload_asked, path, opened, loop, notifier, look.ask),
+            )
+            await _until_exit(loop, beside)
             await control.close()
             alarm.close()
             await stop.flush()
+    if opened.writer.broken is not None:
+        logger.error("ended, since the history is broken")
+        return 1
     logger.info("ended")
     return 0
 
 
-async def _until_exit(opened: Opened, loop: Loop, notifier: Notifier) -> None:
-    beside = (keep_alive(notifier), look_at_graphs(opened, loop), prune_hourly(opened))
+async def _until_exit(loop: Loop, beside: Iterable[Coroutine[Any, Any, None]]) -> None:
     tasks = [asyncio.create_task(each) for each in beside]
     await loop.exited.wait()
     for task in tasks:
@@ -167,8 +197,7 @@ class _Stop:
         now = self._opened.clock.now()
         if self._asked:
             logger.warning("asked to stop again: whatever runs is ended now")
-            self._forced.set()
-            self._loop.happened(StopForced(now))
+            self._force()
             return
         self._asked = True
         grace = self._opened.loaded.config.shutdown_grace
@@ -176,6 +205,26 @@ class _Stop:
         if self._notifier is not None:
             self._notifier.stopping()
         self._loop.happened(StopAsked(now, grace))
+        self._let_go_in(grace + _WRITE_FLUSH_SECONDS)
+
+    def give_up(self) -> None:
+        """The service ends itself, at once: nothing can be recorded any more."""
+        self._asked = True
+        self._force()
+
+    def _force(self) -> None:
+        self._forced.set()
+        self._loop.happened(StopForced(self._opened.clock.now()))
+        self._let_go_in(_FORCED_FLUSH_SECONDS)
+
+    def _let_go_in(self, seconds: float) -> None:
+        """From then on no end of a run waits for a history that cannot be written."""
+        asyncio.get_running_loop().call_later(seconds, self._let_go)
+
+    def _let_go(self) -> None:
+        if not self._loop.exited.is_set():
+            self._opened.writer.let_go()
+            self._let_go_in(_FORCED_FLUSH_SECONDS)
 
     async def flush(self) -> None:
         """Writes and sends what is still to be, for a while; being forced makes it a moment."""
@@ -195,7 +244,10 @@ class _Stop:
 
 
 @contextlib.contextmanager
-def _on_signals(handlers: dict[signal.Signals, Callable[[], None]]) -> Iterator[None]:
+def _on_signals(
+    handlers: dict[signal.Signals, Callable[[], None]], *, for_good: bool = False
+) -> Iterator[None]:
+    """Answers these signals; `for_good`: the process ends next, and a late one changes nothing."""
     turning = asyncio.get_running_loop()
     for number, handler in handlers.items():
         turning.add_signal_handler(number, handler)
@@ -204,6 +256,8 @@ def _on_signals(handlers: dict[signal.Signals, Callable[[], None]]) -> Iterator[
     finally:
         for number in handlers:
             turning.remove_signal_handler(number)
+            if for_good:
+                signal.signal(number, signal.SIG_IGN)
 
 
 def _tell_start(opened: Opened, loop: Loop) -> None:

@@ -187,3 +187,28 @@ def test_nobody_who_reads_either_stream_is_no_disaster(place: Place, tmp_path: P
     os.close(writer)
     assert mark.exists()
     assert ended.returncode >= 0
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "told"),
+    [
+        ("2>&-", 0, ""),
+        ("<&- 2>&-", 0, ""),
+        (">&-", 0, ""),
+        (">/dev/full", 1, "error: the output cannot be printed: No space left on device\n"),
+    ],
+)
+def test_streams_that_are_closed_or_full(
+    place: Place, redirection: str, code: int, told: str
+) -> None:
+    place.graph("closed", {"op": "Const", "value": [1, 2]})
+    ended = subprocess.run(
+        ["sh", "-c", f"noether-run closed.json {redirection}"],
+        cwd=place.folder,
+        env=place.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (code, told)
+    assert ended.stdout == ("" if redirection == ">&-" or code else "[1,2]\n")

@@ -223,6 +223,12 @@ def test_a_graph_that_is_missing_and_then_mended(jobs: Place, hooks: Receiver) -
         jobs.graph("late", {"op": "Const", "value": "here"})
         assert jobs.run_job("late").returncode == 0
         assert told(hooks)["output"] == "here"
+        # a reload looks at new jobs as the start did, and again at what was broken
+        names = {"late": "late.json", "good": "echo.json", "new": "new.json"}
+        jobs.configure(*({"name": name, "graph": graph} for name, graph in names.items()))
+        service.send(signal.SIGHUP)
+        service.wait_for("its graph is mended", "job=late")
+        service.wait_for("its fires will fail until this is mended", "job=new", "new.json")
         assert service.stop() == 0
 
 

@@ -29,9 +29,7 @@ def prepared(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     folder, work_dir = Path(packages["folder"]), tmp_path_factory.mktemp("work")
     switch = CancelSwitch()
     with no_process_left(), Children.start(clean_fork=False) as children:
-        environments = PythonEnvironments(
-            children, folder, Packages.model_validate(packages), work_dir
-        )
+        environments = PythonEnvironments(children, folder, Packages(**packages), work_dir)
         environments.find(read_requirements(LINE).accepted, switch)
     switch.close()
     return packages

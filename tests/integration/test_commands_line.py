@@ -204,6 +204,7 @@ def test_next_lists_fires_across_a_clock_change(said: Said, tmp_path: Path) -> N
         "local": "2026-03-08T03:00-04:00",
         "timezone": "America/New_York",
         "enabled": True,
+        "paused": False,
     }
     assert "off is disabled" in said(*words, "--job", "off").stdout
 

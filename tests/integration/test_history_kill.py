@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from history_samples import DUE, in_one_transaction, minute, owed
-from noether_contract.messages import Trace
 from noether_contract.outcomes import RunStatus
+from noether_contract.reading import TRACE
 from noether_supervisor.errors import HistoryError
 from noether_supervisor.history import ledger
 from noether_supervisor.history.deliveries import pending_deliveries
@@ -149,7 +149,7 @@ def check_recovery(connection: sqlite3.Connection) -> None:
         details = show(connection, run.fire.run_id)
         assert details is not None
         assert details.entry.status is RunStatus.INTERRUPTED
-        assert Trace.model_validate_json(details.entry.trace_text or "").incomplete
+        assert TRACE.validate_json(details.entry.trace_text or "").incomplete
     ended = [entry for entry in recent(connection, limit=100_000) if entry.ended_at is not None]
     assert len(pending_deliveries(connection)) == len(ended)
 

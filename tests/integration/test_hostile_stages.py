@@ -3,6 +3,8 @@
 After every one the runner takes a further call, and no process is left (`run_harness` looks).
 """
 
+import os
+import socket
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -10,6 +12,9 @@ import pytest
 
 from harness_calls import call, need, run_harness
 from wheels import LINE
+
+NOBODYS = 61_234
+"""A user id that nobody else uses: the limit of processes counts all of a user's."""
 
 AFTERWARDS = call("def execute(input):\n    return input['n'] + 1\n", {"n": 41})
 
@@ -21,25 +26,24 @@ class Hostile(Protocol):
         """`members` are those of the call."""
 
 
-def attack(code: str, options: Mapping[str, Any], **members: Any) -> dict[str, Any]:
-    """`Hostile`, with the options of the harness."""
-    calls = [call(code, {}, **members), AFTERWARDS]
-    result, afterwards = run_harness(calls, **options)
-    assert afterwards["output_text"] == "42", afterwards
-    return result
+def attack(*calls: Mapping[str, Any], **options: Any) -> list[dict[str, Any]]:
+    """The results of hostile calls in one runner, which is intact after each of them."""
+    results = run_harness([each for one in calls for each in (one, AFTERWARDS)], **options)
+    for afterwards in results[1::2]:
+        assert afterwards["output_text"] == "42", afterwards
+    return results[::2]
 
 
-@pytest.fixture(params=["fork", "environment"])
-def hostile(request: pytest.FixtureRequest) -> Hostile:
-    """Python as a fork of the zygote, and executed in an environment of its own."""
-    options: dict[str, Any] = {}
-    line = ""
-    if request.param == "environment":
-        options["packages"] = request.getfixturevalue("prepared")
-        line = f"\n{LINE}\n"
+@pytest.fixture
+def hostile(prepared: dict[str, Any]) -> Hostile:
+    """The same ending in a fork of the zygote, and executed in an environment of its own."""
 
     def made(code: str, *, clean_fork: bool = False, **members: Any) -> dict[str, Any]:
-        return attack(code + line, {"clean_fork": clean_fork, **options}, **members)
+        calls = [call(each, {}, **members) for each in (code, f"{code}\n{LINE}\n")]
+        result, executed = attack(*calls, packages=prepared, clean_fork=clean_fork)
+        same = ("status", "error_class", "error_type", "output_text")
+        assert [executed[name] for name in same] == [result[name] for name in same]
+        return result
 
     return made
 
@@ -193,7 +197,7 @@ def test_eats_memory(hostile: Hostile) -> None:
     assert "200 MiB" in result["message"]
 
 
-def test_prints_a_gigabyte(hostile: Hostile) -> None:
+def test_prints_a_gigabyte() -> None:
     code = (
         "import os\n"
         "def execute(input):\n"
@@ -202,7 +206,7 @@ def test_prints_a_gigabyte(hostile: Hostile) -> None:
         "        os.write(1, chunk)\n"
         "    return 'done'\n"
     )
-    result = hostile(code, timeout_ms=50_000)
+    (result,) = attack(call(code, {}, timeout_ms=50_000))
     assert result["output_text"] == '"done"'
     assert result["log_truncated"]
     assert len(result["stdout"]) <= 65536
@@ -289,22 +293,17 @@ def test_recursion_without_a_guard(hostile: Hostile) -> None:
     assert hostile(code)["error_class"] in ("crashed", "memory", "raised")
 
 
-def test_burns_cpu(hostile: Hostile) -> None:
-    code = "def execute(input):\n    while True:\n        pass\n"
-    result = hostile(code, limits={"cpu_seconds": 1})
-    assert result["error_class"] == "cpu_limit"
-
-
-def test_burns_cpu_and_ignores_the_warning(hostile: Hostile) -> None:
-    code = (
+def test_burns_cpu() -> None:
+    plain = "def execute(input):\n    while True:\n        pass\n"
+    deaf = (
         "import signal\n"
         "def execute(input):\n"
         "    signal.signal(signal.SIGXCPU, signal.SIG_IGN)\n"
         "    while True:\n"
         "        pass\n"
     )
-    result = hostile(code, limits={"cpu_seconds": 1})
-    assert result["error_class"] == "cpu_limit"
+    results = attack(*(call(code, {}, limits={"cpu_seconds": 1}) for code in (plain, deaf)))
+    assert [each["error_class"] for each in results] == ["cpu_limit", "cpu_limit"]
 
 
 def test_rebinds_what_reports_it(hostile: Hostile) -> None:
@@ -346,7 +345,8 @@ def test_huge_error_text(hostile: Hostile) -> None:
 def test_hostile_bash() -> None:
     need("bash")
     code = "execute() { trap '' TERM; kill -STOP $PPID; while :; do sleep 965; done; }"
-    assert attack(code, {}, language="bash", timeout_ms=300)["error_class"] == "timeout"
+    (result,) = attack(call(code, {}, language="bash", timeout_ms=300))
+    assert result["error_class"] == "timeout"
 
 
 def test_fork_bomb_of_bash() -> None:
@@ -355,24 +355,187 @@ def test_fork_bomb_of_bash() -> None:
         "grow() { (( $1 > 0 )) || { sleep 966; return; }; grow $(($1 - 1)) & grow $(($1 - 1)) & }\n"
         "execute() { grow 6; sleep 966; }\n"
     )
-    assert attack(code, {}, language="bash", timeout_ms=700)["error_class"] == "timeout"
+    (result,) = attack(call(code, {}, language="bash", timeout_ms=700))
+    assert result["error_class"] == "timeout"
 
 
-def test_hostile_javascript() -> None:
+def test_javascript() -> None:
     need("node")
-    code = "function execute() { process.on('SIGTERM', () => {}); while (true); }"
-    assert attack(code, {}, language="js", timeout_ms=700)["error_class"] == "timeout"
+    deaf = "function execute() { process.on('SIGTERM', () => {}); while (true); }"
+    beside = "function execute() { const x = []; while (true) x.push(Buffer.alloc(8 << 20, 1)); }"
+    heap = "function execute() { const x = []; while (true) x.push(new Array(1000).fill('y')); }"
+    results = attack(
+        call(deaf, {}, language="js", timeout_ms=700),
+        call(beside, {}, language="js", timeout_ms=30_000, limits={"memory_mb": 200}),
+        call(heap, {}, language="js", timeout_ms=30_000, limits={"memory_mb": 128}),
+    )
+    assert [each["error_class"] for each in results] == ["timeout", "memory", "memory"]
 
 
-def test_javascript_that_fills_memory_beside_its_heap() -> None:
-    need("node")
-    code = "function execute() { const x = []; while (true) x.push(Buffer.alloc(8 << 20, 1)); }"
-    result = attack(code, {}, language="js", limits={"memory_mb": 200}, timeout_ms=30_000)
-    assert result["error_class"] == "memory"
+def test_answers_of_a_gigabyte() -> None:
+    """Cut off at the limit of the output, or of the memory, without being kept anywhere."""
+    need("bash")
+    endless = "execute() { head -c 1073741824 /dev/zero | tr '\\0' 1; }\n"
+    whole = "def execute(input):\n    return 'x' * (1 << 30)\n"
+    results = attack(call(endless, {}, language="bash", timeout_ms=30_000), call(whole, {}))
+    assert [each["error_class"] for each in results] == ["output_too_large", "memory"]
 
 
-def test_javascript_that_fills_its_heap() -> None:
-    need("node")
-    code = "function execute() { const x = []; while (true) x.push(new Array(1000).fill('y')); }"
-    result = attack(code, {}, language="js", limits={"memory_mb": 128}, timeout_ms=30_000)
-    assert result["error_class"] == "memory"
+def test_leaks_descriptors(hostile: Hostile) -> None:
+    code = (
+        "import os\n"
+        "def execute(input):\n"
+        "    while True:\n"
+        "        os.open('/dev/null', os.O_RDONLY)\n"
+    )
+    result = hostile(code)
+    assert (result["error_class"], result["error_type"]) == ("raised", "OSError")
+
+
+def test_games_with_what_a_process_has_do_not_reach_the_next_call() -> None:
+    """Clocks, masks, handlers, timers, directory, priority, limits: they end with the process."""
+    games = (
+        "import builtins, os, resource, signal, sys, threading, time\n"
+        "def execute(input):\n"
+        "    os.umask(0)\n"
+        "    os.chdir('/')\n"
+        "    os.nice(5)\n"
+        "    os.environ['TZ'] = 'Asia/Tokyo'\n"
+        "    time.tzset()\n"
+        "    time.time = time.monotonic = lambda: 0.0\n"
+        "    sys.settrace(lambda *_: None)\n"
+        "    sys.modules['json'] = None\n"
+        "    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:\n"
+        "        signal.signal(number, signal.SIG_IGN)\n"
+        "    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\n"
+        "    signal.setitimer(signal.ITIMER_REAL, 0.01)\n"
+        "    resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))\n"
+        "    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+        "    builtins.len = None\n"
+        "    return 'played'\n"
+    )
+    look = (
+        "import json, os, resource, signal, time\n"
+        "def execute(input):\n"
+        "    handlers = [str(signal.getsignal(each)) for each in signal.valid_signals()]\n"
+        "    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])\n"
+        "    return [os.umask(0o22), os.getcwd() != '/', os.nice(0), time.time() > 1e9,\n"
+        "            time.tzname, len('one'), handlers, len(blocked),\n"
+        "            signal.getitimer(signal.ITIMER_REAL),\n"
+        "            resource.getrlimit(resource.RLIMIT_NOFILE), json.loads('2')]\n"
+    )
+    before, played, after = attack(call(look, {}), call(games, {}), call(look, {}))
+    assert played["output_text"] == '"played"', played["message"]
+    assert after["status"] == "ok", after["message"]
+    assert after["output_text"] == before["output_text"]
+
+
+def test_a_listening_daemon_gives_its_port_back() -> None:
+    code = (
+        "import os, signal, socket\n"
+        "def execute(input):\n"
+        "    listening = socket.create_server(('127.0.0.1', 0))\n"
+        "    if os.fork() == 0:\n"
+        "        os.setsid()\n"
+        "        signal.pause()\n"
+        "    return listening.getsockname()[1]\n"
+    )
+    (result,) = attack(call(code, {}))
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(result["output_text"])))
+
+
+def test_adopts_its_own_orphans(hostile: Hostile) -> None:
+    """A sub-reaper below the stage-init keeps nothing from it."""
+    code = (
+        "import ctypes, os, signal\n"
+        "def execute(input):\n"
+        "    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)\n"
+        "    for _ in range(3):\n"
+        "        if os.fork() == 0:\n"
+        "            ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)\n"
+        "            os.setsid()\n"
+        "            if os.fork() == 0:\n"
+        "                signal.pause()\n"
+        "            if input is None:\n"
+        "                signal.pause()\n"
+        "            os._exit(0)\n"
+        "    return 'left'\n"
+    )
+    assert hostile(code)["output_text"] == '"left"'
+
+
+def test_chains_that_fork_away_from_their_killer(hostile: Hostile) -> None:
+    """Few processes at any time, each gone before it can be killed, for ever."""
+    code = (
+        "import os, time\n"
+        "def execute(input):\n"
+        "    for _ in range(4):\n"
+        "        if os.fork() == 0:\n"
+        "            while True:\n"
+        "                if os.fork():\n"
+        "                    os._exit(0)\n"
+        "                os.setsid()\n"
+        "    time.sleep(0.1)\n"
+        "    return 'off'\n"
+    )
+    assert hostile(code)["output_text"] == '"off"'
+
+
+FORK_BOMB = (
+    "import os\n"
+    "def execute(input):\n"
+    "    while True:\n"
+    "        try:\n"
+    "            os.fork()\n"
+    "        except OSError:\n"
+    "            pass\n"
+)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="for a user of whom nothing else runs")
+def test_fork_bomb_of_a_user() -> None:
+    """Bounded by RLIMIT_NPROC: a stage that is not root's has at most `max_processes`."""
+    bomb = call(FORK_BOMB, {}, timeout_ms=700, limits={"max_processes": 60})
+    (result,) = attack(bomb, stage_user=[NOBODYS, NOBODYS, [NOBODYS]])
+    assert result["error_class"] == "timeout"
+
+
+def test_a_bomb_that_has_gone_off(hostile: Hostile) -> None:
+    """As root no limit of a process bounds it; here it stops by itself at 2 ** 7."""
+    code = (
+        "import os, signal\n"
+        "def execute(input):\n"
+        "    for _ in range(7):\n"
+        "        if os.fork() == 0:\n"
+        "            os.setsid()\n"
+        "    signal.pause()\n"
+    )
+    assert hostile(code, timeout_ms=1000)["error_class"] == "timeout"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes an ordinary user")
+def test_same_user_does_not_get_at_memory_above() -> None:
+    """Stage-init, zygote and runner are not dumpable: neither read, written nor traced."""
+    code = (
+        "import ctypes, os\n"
+        "PTRACE_ATTACH, PTRACE_DETACH = 16, 17\n"
+        "def execute(input):\n"
+        "    ptrace, pid, found = ctypes.CDLL(None).ptrace, os.getppid(), []\n"
+        "    for _ in range(3):\n"
+        "        for name in ('environ', 'mem', 'maps', 'fd/1'):\n"
+        "            for mode in (os.O_RDONLY, os.O_WRONLY):\n"
+        "                try:\n"
+        "                    os.open(f'/proc/{pid}/{name}', mode)\n"
+        "                    found.append(name)\n"
+        "                except PermissionError:\n"
+        "                    pass\n"
+        "        if ptrace(PTRACE_ATTACH, pid, 0, 0) == 0:\n"
+        "            ptrace(PTRACE_DETACH, pid, 0, 0)\n"
+        "            found.append('trace')\n"
+        "        stat = open(f'/proc/{pid}/stat').read()\n"
+        "        pid = int(stat.rpartition(')')[2].split()[1])\n"
+        "    return [os.getuid(), found]\n"
+    )
+    (result,) = attack(call(code, {}), user=NOBODYS, clean_fork=True)
+    assert result["output_text"] == f"[{NOBODYS},[]]"

@@ -3,6 +3,7 @@
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -215,13 +216,13 @@ def entry(path: str, message: str | None = None, **members: Any) -> StageEntry:
     failed = None if message is None else FailedStatus(Failed=StageFailure(message=message))
     given = {"stage_id": "0123456789", "step_index": 0, "duration_ms": 1500, "path": path}
     nothing = {"input_hash": None, "output_hash": None}
-    return StageEntry.model_validate({**given, **nothing, "status": failed or "Ok", **members})
+    return StageEntry(**{**given, **nothing, "status": failed or "Ok", **members})
 
 
 def report(trace: Trace, code: ErrorCode | None = None) -> RunReport:
     error = None if code is None else ErrorRecord(code=code, message="two\nlines")
     status = RunStatus.SUCCEEDED if error is None else RunStatus.FAILED
-    given = trace.model_copy(update={"error": error})
+    given = replace(trace, error=error)
     return RunReport(run_id="x@1", status=status, error=error, duration_ms=2000, trace=given)
 
 

@@ -11,7 +11,8 @@ from launching import BY_EXEC, BY_NURSERY, is_gone, launching, request, run, sta
 from noether_contract.messages import Grants, Limits
 from noether_contract.outcomes import ErrorCode, RunStatus
 from noether_supervisor.records import RunEnding
-from noether_supervisor.runs import running
+from noether_supervisor.runs import running, usage
+from noether_supervisor.runs.cgroups import RunGroup, RunGroups
 from noether_supervisor.runs.endings import STOP_WORDS, StopReason
 from noether_supervisor.runs.launcher import LaunchError, Programs
 
@@ -227,6 +228,63 @@ def test_memory_of_the_runner(tmp_path: Path) -> None:
     assert ending.error is not None
     assert ending.error.code is ErrorCode.RUN_OUT_OF_MEMORY
     assert "memory_mb" in ending.error.message
+
+
+class FolderGroups(RunGroups):
+    """Stands where the kernel has a cgroup for every run: a folder with its files."""
+
+    def of(self, _: int) -> RunGroup:
+        return RunGroup(self.folder)
+
+
+def test_memory_that_the_kernel_refuses(tmp_path: Path) -> None:
+    """A runner that is killed with all of its cgroup has run out of memory."""
+    group = tmp_path / "group"
+    group.mkdir()
+    (group / "memory.events").write_text("oom 1\noom_kill 3\n")
+    for name in ("memory.max", "pids.max", "cgroup.kill"):
+        (group / name).touch()
+
+    async def once() -> RunEnding:
+        async with launching(BY_EXEC, groups=FolderGroups(str(group))) as launcher:
+            return await run(launcher, tmp_path, "crash:9")
+
+    ending = asyncio.run(once())
+    assert ending.status is RunStatus.OUT_OF_MEMORY
+    assert ending.error is not None
+    assert "memory.max of its cgroup" in ending.error.message
+    assert "stage slow at root.stages[1]" in ending.error.message
+    assert (group / "pids.max").read_text() == str(usage.most_processes(Limits().max_processes))
+    assert (group / "cgroup.kill").read_text() == "1"
+
+
+def test_processes_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sampled: a run that has more processes than its stages may have together is killed."""
+    for name, value in (("SAMPLE_SECONDS", 0.05), ("PARALLEL_STAGES", 3), ("OWN_PROCESSES", 0)):
+        monkeypatch.setattr(usage, name, value)
+    left = tmp_path / "left"
+    left.mkdir()
+    few = Limits(run_seconds=30, max_processes=1)
+    ending = ending_of(BY_EXEC, tmp_path, f"hang:{left}", limits=few)
+    assert ending.status is RunStatus.CRASHED
+    assert ending.error is not None
+    assert "The run had 4 processes; 3 stages at a time may have 1 each." in ending.error.message
+    assert all(map(is_gone, written_pids(left)))
+
+
+@BOTH
+def test_a_fault_of_the_service_ends_the_run_as_well(
+    programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: object) -> None:
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(running, "name_ending", broken)
+    ending = ending_of(programs, tmp_path, "echo")
+    assert ending.status is RunStatus.CRASHED
+    assert ending.error is not None
+    assert ending.error.code is ErrorCode.INTERNAL
+    assert "RuntimeError: out of order" in ending.error.message
 
 
 @BOTH

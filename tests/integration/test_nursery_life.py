@@ -25,7 +25,7 @@ from launching import (
 from noether_contract.outcomes import RunStatus
 from noether_runner.nursery_process import SPARES
 from noether_supervisor.records import RunnerProcess
-from noether_supervisor.runs import nursery, nursery_line
+from noether_supervisor.runs import nursery, nursery_line, silence
 from noether_supervisor.runs.endings import StopReason
 from noether_supervisor.runs.launcher import Launcher, Programs
 from noether_supervisor.runs.process import children_of, end_leftover, facts_of, gone
@@ -229,7 +229,9 @@ def test_nursery_that_never_gets_ready(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_nursery_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nursery_line, "ANSWER_SECONDS", 0.05)
+    """Its sleep tells, long before the last of all patience is gone."""
+    monkeypatch.setattr(nursery_line, "ANSWER_SECONDS", 1000.0)
+    monkeypatch.setattr(silence, "LOOK_SECONDS", 0.02)
     notes: list[str] = []
 
     async def check() -> None:
@@ -249,7 +251,7 @@ def test_nursery_that_does_not_tell_of_an_end(
     async def check() -> None:
         async with launching(BY_NURSERY, notes=[]) as launcher:
             running = await started(launcher, tmp_path, "hang")
-            monkeypatch.setattr(nursery_line, "ANSWER_SECONDS", 0.05)
+            monkeypatch.setattr(nursery_line, "ANSWER_SECONDS", 1000.0)
             os.kill(await nursery_of(launcher), signal.SIGSTOP)
             os.kill(running.process.pid, signal.SIGSEGV)
             ending = await running.ended()

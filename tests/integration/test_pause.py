@@ -60,6 +60,9 @@ def test_a_paused_job_is_not_due_and_says_so(place: Place, serving: bool) -> Non
         assert ended.stdout.startswith("rare: paused")
         stands = status(place, "rare")
         assert (stands["paused"], stands["enabled"], stands["next_due"]) == (True, True, None)
+        coming = place.call("noether-scheduler", "next", "--job", "rare", "-n", "1").stdout
+        assert coming.endswith("  rare (paused)\n")
+        assert [each["paused"] for each in place.json("next", "-n", "2")] == [True, True]
         assert "paused" in place.call("noether-scheduler", "status").stdout
         assert say(place, "pause", "rare").stdout == "rare: was paused already\n"
         assert say(place, "resume", "rare").stdout.startswith("rare: resumed; next due ")

@@ -131,9 +131,9 @@ def test_attempts_go_on_after_the_death_of_the_service(place: Place) -> None:
             assert place.run_job("tell").returncode == 0
             first = it.next_call()
             service.wait_for("attempt 1 of 2 failed")
-            assert delivery(place).startswith("owed, attempt 1 of 2 failed: answered 500;")
             service.send(signal.SIGKILL)
             service.ended()
+        assert delivery(place).startswith("owed, attempt 1 of 2 failed: answered 500;")
         with place.service() as second:
             again = it.next_call()
             second.wait_for("answered 200")
@@ -197,6 +197,36 @@ def test_a_renewed_secret_counts_after_a_reload_for_what_is_owed(place: Place) -
             assert service.stop() == 0
     for hidden in ("the first", "c2Vjb25k"):
         assert hidden not in service.log
+
+
+def test_a_job_that_left_the_configuration_still_tells_what_it_owes(place: Place) -> None:
+    with receiver(earlier=[503, 503], headers={"Retry-After": "3600"}) as it:
+        webhook = {"url": it.url, "attempts": 9, "secret": "the first"}
+        place.graph("other", {"op": "Const", "value": 2})
+        jobs = {"name": "tell", "graph": "one.json"}, {"name": "other", "graph": "other.json"}
+        place.configure({**jobs[0], "webhook": webhook}, jobs[1])
+        with place.service() as service:
+            assert place.run_job("tell").returncode == 0
+            service.wait_for("attempt 1 of 9 failed")
+            (entry,) = place.history("tell")
+            place.configure(jobs[1])
+            service.send(signal.SIGHUP)
+            service.wait_for("reloaded")
+            # the service knows where it was owed, and the secret, as long as it lives
+            assert redeliver(place, entry["run_id"]).returncode == 1
+            assert service.stop() == 0
+        with place.service() as second:
+            refused = redeliver(place, entry["run_id"])
+            assert refused.returncode == 2
+            assert "there is no webhook to send" in refused.stderr
+            assert delivery(place).startswith("owed, attempt 1 of 9 failed: answered 503")
+            place.configure({**jobs[0], "webhook": webhook}, jobs[1])
+            second.send(signal.SIGHUP)
+            second.wait_for("reloaded")
+            assert redeliver(place, entry["run_id"]).returncode == 0
+            assert second.stop() == 0
+        calls = [it.next_call() for _ in range(3)]
+    assert all(is_signed(call, b"the first") for call in calls)
 
 
 def test_nothing_secret_is_said(place: Place) -> None:

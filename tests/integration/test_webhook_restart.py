@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from history_samples import fire, in_one_transaction, owed, succeeded
+from history_samples import fire, in_one_transaction, owed, succeeded, to_its_receiver
 from noether_supervisor.clock import SystemClock
 from noether_supervisor.history import ledger
 from noether_supervisor.history.deliveries import DeliveryBook
@@ -29,10 +29,12 @@ from noether_supervisor.history.deliveries import DeliveryBook
 from noether_supervisor.storage.connection import Database
 from noether_supervisor.webhooks.delivery import HttpSender
 from noether_supervisor.webhooks.outbox import Outbox
+from noether_supervisor.webhooks.terms import Terms
 
 async def main():
     clock = SystemClock()
-    outbox = Outbox(DeliveryBook(Database.open(Path(sys.argv[1]))), HttpSender(clock), clock)
+    book = DeliveryBook(Database.open(Path(sys.argv[1])))
+    outbox = Outbox(book, HttpSender(clock), clock, terms_for=lambda owed: Terms(owed.receiver))
     await outbox.start()
     await asyncio.Event().wait()
 
@@ -67,7 +69,8 @@ def test_a_crash_between_the_call_and_its_record_repeats_the_call_with_its_id(
         async def next_service() -> None:
             clock = SystemClock()
             with Database.open(path) as database:
-                outbox = Outbox(DeliveryBook(database), HttpSender(clock), clock)
+                book, sender = DeliveryBook(database), HttpSender(clock)
+                outbox = Outbox(book, sender, clock, terms_for=to_its_receiver)
                 await outbox.start()
                 assert await outbox.stop(seconds=30) == 0
 

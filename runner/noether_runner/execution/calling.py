@@ -18,8 +18,8 @@ from noether_runner.execution.errors import (
     stage_failure,
 )
 from noether_runner.execution.inputs import with_config
+from noether_runner.execution.lanes import Lane
 from noether_runner.execution.memo import Remembered
-from noether_runner.execution.recorder import Lane
 from noether_runner.execution.stopping import stop_if_told, unless_stopped
 from noether_runner.graph.nodes import StageNode
 

@@ -4,8 +4,6 @@ Each names the stage by its name, or the first eight digits of its id, keeps the
 message and all numbers verbatim, and carries the facts as attributes.
 """
 
-import traceback as tracebacks
-
 from noether_contract.messages import ErrorRecord
 from noether_contract.outcomes import ErrorClass, ErrorCode
 from noether_runner.errors import RunnerError, StageError
@@ -116,6 +114,8 @@ def remote_failure(url: str, reason: str, *, path: str) -> ExecutionError:
 
 def internal_error(error: BaseException, *, path: str) -> ExecutionError:
     """The error for a mistake of the runner itself, its traceback kept for the report."""
+    import traceback as tracebacks  # most runs never need it
+
     text = "".join(tracebacks.format_exception(error))[-_MOST_TRACEBACK:]
     return ExecutionError(
         ErrorCode.INTERNAL,

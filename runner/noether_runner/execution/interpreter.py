@@ -16,7 +16,7 @@ from noether_runner.execution.calling import Caller
 from noether_runner.execution.crew import Broken, Crew
 from noether_runner.execution.environment import Execution
 from noether_runner.execution.errors import internal_error
-from noether_runner.execution.recorder import Lane
+from noether_runner.execution.lanes import Lane
 from noether_runner.execution.retry import first_success, rest_for
 from noether_runner.execution.stopping import error_of_run, stopped
 from noether_runner.graph.nodes import (

@@ -1,18 +1,18 @@
 """The trace of one run while it happens (`graph.md` §5.2, §5.5).
 
 Every line of execution (the run itself, each branch, each binding) writes into a lane of its own
-with its own `step_index`; a group of lanes stands in its parent's lane where the branches were.
-So the order of the trace does not depend on timing, and the trace of a run that failed or was
-stopped is complete up to that moment. Starts and ends are also told to a sink as they happen.
+(`lanes.py`) with its own `step_index`; a group of lanes stands in its parent's lane where the
+branches were. So the order of the trace does not depend on timing, and the trace of a run that
+failed or was stopped is complete up to that moment. Starts and ends are also told to a sink as they
+happen.
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TypeAlias
 
-from noether_contract.json_values import JsonValue, value_hash
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.messages import (
     FailedStatus,
     RemoteEntry,
@@ -24,38 +24,10 @@ from noether_contract.messages import (
 )
 from noether_runner.execution.calls import CallOutcome
 from noether_runner.execution.errors import ExecutionError
+from noether_runner.execution.lanes import FIRST_BYTES, LAST_BYTES, Entries, Lane
 
 Sink: TypeAlias = Callable[[StageStarted | StageEnded], None]
 """Told of every start and end, in order, one at a time; must not wait for the run."""
-
-
-class Lane:
-    """What one line of execution has done, in order. Written by its own thread only."""
-
-    __slots__ = ("_last", "_last_hash", "is_root", "items", "next_step")
-
-    def __init__(self, *, is_root: bool = False) -> None:
-        self.is_root = is_root
-        self.items: list[StageEntry | RemoteEntry | list[Lane]] = []
-        self.next_step = 0
-        self._last: JsonValue = None
-        self._last_hash = ""
-
-    def fork(self, count: int) -> "list[Lane]":
-        """The lanes of `count` branches, which stand here in this lane's order."""
-        lanes = [Lane() for _ in range(count)]
-        self.items.append(lanes)
-        return lanes
-
-    def hash_of(self, value: JsonValue) -> str:
-        """The value hash. One stage's output is often the next one's input: hashed once.
-
-        Raises `TypeError` for a value that is nested too deeply to be written.
-        """
-        if value is not self._last or not self._last_hash:
-            self._last_hash = value_hash(value)
-            self._last = value
-        return self._last_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +60,12 @@ class Recorder:
         self._began = clock() if began is None else began
         self._lock = threading.Lock()
         self._open: dict[int, OpenCall] = {}
+        self._entries = Entries()
         self._calls = 0
         self._executed = 0
+        self._ended = 0
+        self._cpu_ms = 0.0
+        self._peak_memory_bytes = 0
 
     def start(
         self,
@@ -160,7 +136,10 @@ class Recorder:
         )
         with self._lock:
             self._open.pop(began.call, None)
-            opened.lane.items.append(entry)
+            self._entries.add(opened.lane, entry)
+            self._ended += 1
+            self._cpu_ms += entry.cpu_ms or 0.0
+            self._peak_memory_bytes = max(self._peak_memory_bytes, entry.peak_memory_bytes or 0)
             if self._sink is not None:
                 self._sink(StageEnded(call=began.call, entry=entry))
 
@@ -182,17 +161,29 @@ class Recorder:
                 ok=error is None,
                 error=error,
             )
-            lane.items.append(entry)
+            self._entries.add(lane, entry)
 
         return end
 
     def stages(self) -> tuple[StageEntry, ...]:
-        """Every stage call that has ended, in the order of the trace."""
-        return tuple(entry for entry in _flat(self.root) if isinstance(entry, StageEntry))
+        """Every stage call that has ended, in the order of the trace, but for those left out."""
+        entries = self._entries.of(self.root)
+        return tuple(entry for entry in entries if isinstance(entry, StageEntry))
 
     def remote_calls(self) -> tuple[RemoteEntry, ...]:
-        """Every remote call that has ended, in the order of the trace."""
-        return tuple(entry for entry in _flat(self.root) if isinstance(entry, RemoteEntry))
+        """Every remote call that has ended, in the order of the trace, but for those left out."""
+        entries = self._entries.of(self.root)
+        return tuple(entry for entry in entries if isinstance(entry, RemoteEntry))
+
+    def omission(self) -> str | None:
+        """A sentence about entries that the trace has no room for; None when it has all."""
+        if not self._entries.left_out:
+            return None
+        return (
+            f"{self._entries.left_out} calls of {self._ended} are left out of this trace, which "
+            f"keeps the first {FIRST_BYTES >> 20} MiB of them and the newest {LAST_BYTES >> 20} "
+            "MiB; a gap in `step_index` tells where"
+        )
 
     def open_stages(self) -> tuple[StageStarted, ...]:
         """The stage calls that have begun and not ended, in the order of their start."""
@@ -201,24 +192,15 @@ class Recorder:
 
     def usage(self) -> Usage:
         """What the ended calls consumed; calls that were remembered or refused do not count."""
-        entries = self.stages()
-        return Usage(
-            cpu_ms=sum(entry.cpu_ms or 0.0 for entry in entries),
-            peak_memory_bytes=max((entry.peak_memory_bytes or 0 for entry in entries), default=0),
-            stage_calls=self._executed,
-        )
+        with self._lock:
+            return Usage(
+                cpu_ms=self._cpu_ms,
+                peak_memory_bytes=self._peak_memory_bytes,
+                stage_calls=self._executed,
+            )
 
     def _offset_ms(self, instant: float) -> float:
         return round((instant - self._began) * 1000, 3)
 
 
 _UNKNOWN = CallOutcome(None)
-
-
-def _flat(lane: Lane) -> Iterator[StageEntry | RemoteEntry]:
-    for item in tuple(lane.items):
-        if isinstance(item, list):
-            for branch in item:
-                yield from _flat(branch)
-        else:
-            yield item

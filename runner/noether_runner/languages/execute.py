@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from noether_contract import messages
 from noether_contract.json_values import JsonValue, compact_json
+from noether_contract.lean_dataclass import dataclass
 from noether_contract.outcomes import ErrorClass
 from noether_runner.errors import StageError
 from noether_runner.languages import walled, withheld
@@ -33,6 +34,7 @@ class Surroundings:
     """What all stage calls of a run have in common; `work_dir` holds their private directories.
 
     `protected` are files and folders of the scheduler itself, closed to what stages declare.
+    `folders_may_stay`: whoever asks removes `work_dir` in the end (`private_directory`).
     """
 
     limits: messages.Limits
@@ -41,6 +43,7 @@ class Surroundings:
     environments: PythonEnvironments
     isolation: Isolation = field(default_factory=Isolation)
     protected: tuple[str, ...] = ()
+    folders_may_stay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,8 @@ class _Call:
         code = self._program.code.encode("utf-8", "surrogatepass")
         files = {self._language.file_name: code}
         user = self._surroundings.isolation.user
-        with private_directory(self._surroundings.work_dir, files, user) as directory:
+        work_dir, may_stay = self._surroundings.work_dir, self._surroundings.folders_may_stay
+        with private_directory(work_dir, files, user, may_stay=may_stay) as directory:
             python = None if environment is None else environment.python
             call = self._prepare(argument, directory, python)
             try:

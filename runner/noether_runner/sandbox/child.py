@@ -71,6 +71,8 @@ class Children:
         reason = ""
         for _ in range(_ATTEMPTS):
             current = self._zygote
+            if call.confinement is not None and call.confinement.user is not None:
+                current.load()
             with contextlib.closing(Watch(call, cancellation, current)) as watch:
                 try:
                     result = watch.run()
@@ -88,6 +90,10 @@ class Children:
             f"no stage process could be started, {_ATTEMPTS} times in a row ({reason}); "
             "look for something on this machine that kills processes or for a limit on them",
         )
+
+    def expect(self, calls: int) -> None:
+        """So many calls are likely to follow, one after the other: a hint, so that some wait."""
+        self._zygote.expect(calls)
 
     def leave_alone(self, pid: int) -> None:
         """Never take this child of the runner for what a stage left behind."""
@@ -140,11 +146,25 @@ class ZygoteProcess:
         self.pid = pid
         self._requests = requests
         self._reaped = False
+        self._is_loaded = False
         requests.settimeout(_PATIENCE_MS / 1000)
 
     def start_stage(self, descriptors: list[int]) -> None:
         """Ask for a stage-init (`wire.START`); raises OSError when the zygote is dead."""
         socket.send_fds(self._requests, [wire.START], descriptors)
+
+    def load(self) -> None:
+        """Have what stages commonly import loaded: another user may not be able to read it."""
+        if not self._is_loaded:
+            self._is_loaded = True
+            with contextlib.suppress(OSError):
+                self._requests.send(wire.LOAD)
+
+    def expect(self, calls: int) -> None:
+        """Say that so many calls are likely (`wire.EXPECT`)."""
+        with contextlib.suppress(OSError):
+            # when it is dead, the first call finds out
+            self._requests.send(wire.EXPECT + b"%d" % calls)
 
     def nudge(self) -> None:
         """Wake a zygote that a stage has stopped."""
@@ -211,7 +231,6 @@ def fork_zygote() -> ZygoteProcess:
     if pid == 0:
         try:
             ours.close()
-            zygote.preload()
             zygote.serve(theirs.detach())
         finally:
             os._exit(1)

@@ -89,6 +89,11 @@ def send_signal(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
+def start_ticks(pid: int) -> int:
+    """When a process started, in clock ticks since boot: field 22 of /proc/PID/stat (proc(5))."""
+    return int(_content(f"/proc/{pid}/stat").rpartition(b")")[2].split()[19])
+
+
 def _children_by_parent(parent: int) -> list[int]:
     """The slow way for kernels built without the list of children: look at every process."""
     found = []

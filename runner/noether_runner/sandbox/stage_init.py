@@ -82,9 +82,11 @@ class StageInit:
         self._control = descriptors.pop(wire.START_CONTROL)
         self._in_sandbox = len(descriptors) > wire.STAGE_DESCRIPTORS
         if obstacle:
-            os.write(self._control, b"%s %s" % (wire.FAILED, obstacle.encode()))
+            self._tell(b"%s %s" % (wire.FAILED, obstacle.encode()))
             return
-        os.write(self._control, b"%s %d" % (wire.STARTED, own_pid))
+        if not self._tell(b"%s %d" % (wire.STARTED, own_pid)):
+            end_all(self._reaped)
+            return
         socket.send_fds(ours, [wire.START], descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
@@ -105,7 +107,11 @@ class StageInit:
 
     def _obey(self) -> bool:
         """Do what the runner says; False when the stage has to be killed now."""
-        word = os.read(self._control, wire.MAX_PACKET)
+        try:
+            word = os.read(self._control, wire.MAX_PACKET)
+        except ConnectionResetError:
+            # the runner died before it had read that the stage has started
+            word = b""
         if self._in_sandbox and word:
             return self._obey_in_sandbox(word)
         if word[:1] != wire.TERMINATE:
@@ -159,4 +165,12 @@ class StageInit:
             # what else was there belonged to the sandbox
             killed = self._killed_in_sandbox
         facts = (wire.ENDED, self._status, killed, cpu, usage.ru_maxrss)
-        os.write(self._control, b"%s %d %d %d %d" % facts)
+        self._tell(b"%s %d %d %d %d" % facts)
+
+    def _tell(self, word: bytes) -> bool:
+        """Say something to the runner; False when it is gone and nobody waits for it."""
+        try:
+            os.write(self._control, word)
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        return True

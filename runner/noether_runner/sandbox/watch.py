@@ -241,6 +241,9 @@ class Watch:
         if self._ended_for is not None:
             self._send_end(0)
             return
+        if self._answered:
+            # its answer was read before the word that it started: it lingers already
+            return
         now = time.monotonic()
         self._due = now + self._call.limits.wall_seconds
         self._when_due = self._stage_deadline

@@ -4,6 +4,8 @@ Runner to zygote (SOCK_SEQPACKET, one way), one packet a request, descriptors be
 
     S                  start a stage: order, payload, control, stdout, stderr, result and, when
                        it goes into a sandbox with a stage-init of its own, status
+    N <count>          so many calls are likely: have stage-inits wait for them
+    L                  load what stages commonly import, before the next one is started
     E <pid>            end whatever stage-init <pid> left behind, then close: acknowledgement
 
 Runner to stage-init, on the call's own control socket (SOCK_SEQPACKET):
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
     from noether_runner.sandbox.rlimits import ProcessLimit
 
 START = b"S"
+EXPECT = b"N"
+LOAD = b"L"
 END_REMAINS = b"E"
 TERMINATE = b"T"
 KILL = b"K"

@@ -24,7 +24,10 @@ from noether_runner.sandbox.descendants import children_of, kill_trees, reap_end
 from noether_runner.sandbox.stage_init import run_stage_init
 from noether_runner.sandbox.takeover import take_over
 
-PRELOADED = (
+BOOTSTRAP = "noether_runner.languages.children.python_stage"
+"""What every Python stage begins with."""
+
+COMMON = (
     "base64",
     "collections",
     "contextlib",
@@ -46,17 +49,23 @@ PRELOADED = (
     "traceback",
     "typing",
     "urllib.request",
-    "noether_runner.languages.children.python_stage",
 )
-"""What stages commonly import, and the bootstrap of Python stages: loaded once, shared by all."""
+"""What stages commonly import.
+
+Loading it takes as long as half the start of a runner by hand, so a zygote that begins without
+does it once a second call shows that it is worth it.
+"""
+
+MOST_WAITING = 2
+"""Stage-inits, each with the process of its stage, that are forked ahead of expected calls."""
 
 _STRAY_CHECK_MS = 20
 _PATIENCE_SECONDS = 5.0
 
 
 def preload() -> None:
-    """Import what stages need; whoever is going to fork zygotes does it beforehand."""
-    for name in PRELOADED:
+    """Import what stages need; whoever is going to fork many zygotes does it beforehand."""
+    for name in (BOOTSTRAP, *COMMON):
         importlib.import_module(name)
 
 
@@ -67,6 +76,7 @@ def serve(control: int) -> NoReturn:
     standard error. Call it in a process of its own.
     """
     try:
+        importlib.import_module(BOOTSTRAP)
         take_over(control)
         prctl.adopt_orphans()
         prctl.hide_from_peers()
@@ -91,21 +101,32 @@ class Zygote:
         """Stage-inits that were not reaped yet, and a pidfd of each."""
         self._remains: dict[int, list[int]] = {}
         """Acknowledgement descriptors by the stage-init whose remains have to be ended."""
-        self._waiting: socket.socket | None = None
+        self._waiting: list[socket.socket] = []
+        self._expected = 1
+        """Calls that are likely in all."""
+        self._cannot_fork_after = -1
         self._calls = 0
+        self._unloaded: list[str] = []
         self._poll = select.poll()
         self._poll.register(runner, select.POLLIN)
 
     def run(self) -> None:
         """Serve until the runner is gone and nothing of any stage is left."""
         with contextlib.suppress(OSError):
-            self._waiting = self._fork_stage_init()
+            self._waiting.append(self._fork_stage_init())
         strays = False
         while True:
-            for descriptor, _ in self._poll.poll(_STRAY_CHECK_MS if strays else None):
+            is_idle_useful = self._unloaded or self._wants_one_waiting
+            patience = 0 if is_idle_useful else _STRAY_CHECK_MS if strays else None
+            found = self._poll.poll(patience)
+            for descriptor, _ in found:
                 if descriptor == wire.CONTROL and not self._serve_request():
                     self._finish()
                     return
+            if not found and self._wants_one_waiting:
+                self._fork_ahead()
+            elif not found and self._unloaded:
+                importlib.import_module(self._unloaded.pop(0))
             strays = self._reap()
 
     def _serve_request(self) -> bool:
@@ -119,6 +140,10 @@ class Zygote:
             self._start(descriptors)
             for descriptor in descriptors:
                 os.close(descriptor)
+        elif packet[:1] == wire.EXPECT:
+            self._expected = int(packet[1:])
+        elif packet[:1] == wire.LOAD:
+            self._load()
         elif packet[:1] == wire.END_REMAINS:
             pid = int(packet[1:])
             self._remains.setdefault(pid, []).extend(descriptors)
@@ -127,22 +152,55 @@ class Zygote:
         return True
 
     def _start(self, descriptors: list[int]) -> None:
-        """Hand a call to the stage-init that waits, or to a new one; have another one wait.
+        """Hand a call to a stage-init that waits, or to a new one.
 
         A run of a single call, the most common one, finds its stage-init waiting and is not made
         to pay for a second; from the second call on it is worth it.
         """
-        waiting, self._waiting = self._waiting, None
         try:
-            if waiting is None or not _hand_over(waiting, descriptors):
+            while self._waiting:
+                if _hand_over(self._waiting.pop(0), descriptors):
+                    break
+            else:
                 _hand_over(self._fork_stage_init(), descriptors)
-            if self._calls:
-                self._waiting = self._fork_stage_init()
         except OSError as error:
             why = b"%s cannot fork: %s" % (wire.FAILED, str(error).encode())
             with contextlib.suppress(OSError):
                 os.write(descriptors[wire.START_CONTROL], why)
         self._calls += 1
+        if self._calls > 1 and self._to_come:
+            self._unloaded = [name for name in COMMON if name not in sys.modules]
+            self._fork_ahead()
+
+    def _load(self) -> None:
+        """Have everything loaded, in whoever waits too."""
+        if any(name not in sys.modules for name in COMMON):
+            preload()
+            for waiting in self._waiting:
+                waiting.close()
+            self._waiting.clear()
+            self._unloaded.clear()
+
+    @property
+    def _to_come(self) -> int:
+        """Calls that are still expected; beyond those that were, there may always be one more."""
+        left = self._expected - self._calls
+        return 1 if left < 0 else left
+
+    @property
+    def _wants_one_waiting(self) -> bool:
+        if self._cannot_fork_after == self._calls:
+            return False
+        return len(self._waiting) < min(MOST_WAITING, self._to_come)
+
+    def _fork_ahead(self) -> None:
+        """Have one more stage-init wait, if one is wanted."""
+        if self._wants_one_waiting:
+            try:
+                self._waiting.append(self._fork_stage_init())
+            except OSError:
+                # told to the call that needs one
+                self._cannot_fork_after = self._calls
 
     def _fork_stage_init(self) -> socket.socket:
         """The zygote's end of a new stage-init's socket; raises OSError."""
@@ -191,8 +249,8 @@ class Zygote:
     def _finish(self) -> None:
         """The runner is gone: every stage-init sees that by itself; help the ones that cannot."""
         self._poll.unregister(self._runner)
-        if self._waiting is not None:
-            self._waiting.close()
+        for waiting in self._waiting:
+            waiting.close()
         until = time.monotonic() + _PATIENCE_SECONDS
         while reap_ended(lambda pid, _: self._forget(pid)):
             late = time.monotonic() >= until
@@ -211,6 +269,5 @@ def _hand_over(stage_init: socket.socket, descriptors: list[int]) -> bool:
 
 
 if __name__ == "__main__":
-    preload()
-    gc.collect()
+    gc.disable()
     serve(int(sys.argv[1]))

@@ -30,7 +30,7 @@ def redelivered(loaded: Loaded, run_id: str) -> tuple[bool, str]:
 def paused(loaded: Loaded, name: str, now: datetime) -> str:
     """Pauses a job until it is resumed; a line about it. Raises `UsageError` for an unknown job."""
     job = chosen_job(loaded.config, name)
-    answer = first_answer(loaded, {"ask": "pause", "job": name})
+    answer = first_answer(loaded, {"ask": "pause", "job": name}, "changed")
     if answer is None:
         changed = _written(loaded, lambda history: _pause(history, loaded, job, now))
     else:
@@ -43,7 +43,7 @@ def paused(loaded: Loaded, name: str, now: datetime) -> str:
 def resumed(loaded: Loaded, name: str, now: datetime) -> str:
     """Lets a job be due again, from now on; a line about it. Raises as `paused`."""
     job = chosen_job(loaded.config, name)
-    answer = first_answer(loaded, {"ask": "resume", "job": name})
+    answer = first_answer(loaded, {"ask": "resume", "job": name}, "changed")
     if answer is None:
         changed = _written(loaded, lambda history: _resume(history, job, now))
     else:

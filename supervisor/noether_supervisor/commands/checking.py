@@ -49,9 +49,12 @@ class CheckFinding:
     def text(self, *, coloured: bool) -> str:
         """The finding as one line."""
         mark = painted(self.severity, _COLOURS[self.severity], on=coloured)
-        place = [each for each in (self.job, self.path, self.node) if each]
-        where = f" (line {self.line}, column {self.column or 1})" if self.line else ""
         message = visible(self.message).replace("\n", " ")
+        # A sentence of the runner may name its place itself.
+        node = None if message.startswith(f"{self.node}: ") else self.node
+        place = [each for each in (self.job, self.path, node) if each]
+        where = f" (line {self.line}, column {self.column or 1})" if self.line else ""
+        where = "" if message.endswith(where) else where
         return f"{mark}: {visible(': '.join([*place, message]))}{where}"
 
     def record(self) -> Record:
@@ -169,6 +172,11 @@ def _in_graphs(
             yield from _refusals(job, path, answer.error)
         for warning in answer.warnings:
             yield CheckFinding("warning", job.name, path, warning)
+        for place, name in enumerate(job.pass_env):
+            if name not in environ:
+                where = item_path(f"{item_path('jobs', index)}.pass_env", place)
+                told = f"{name} is not set here; a stage sees it only if it is set for the service"
+                yield CheckFinding("warning", job.name, where, told)
         for told in answer.isolation:
             yield CheckFinding("note", job.name, f"{item_path('jobs', index)}.isolation", told)
     if prepare:

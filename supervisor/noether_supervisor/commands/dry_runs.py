@@ -11,11 +11,11 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from noether_contract.messages import ErrorRecord, RunRequest
+from noether_contract.messages import ErrorRecord, RunRequest, write_message
 from noether_contract.outcomes import ErrorCode, RunStatus
 from noether_supervisor.clock import SystemClock
 from noether_supervisor.config import Job, SchedulerConfig
@@ -114,7 +114,7 @@ class _Asking:
         self._environ = environ
         self._prepare = prepare
         self._places = asyncio.Semaphore(len(os.sched_getaffinity(0)))
-        self._answers: dict[str, asyncio.Task[Answer]] = {}
+        self._answers: dict[bytes, asyncio.Task[Answer]] = {}
 
     async def answer_for(self, job: Job) -> Answer:
         """What would become of a fire of this job."""
@@ -122,7 +122,7 @@ class _Asking:
         request = request_for(self._config, job, fire, self._folder, self._environ)
         if isinstance(request, RunEnding):
             return Answer(request.error)
-        question = request.model_dump_json(exclude={"run_id", "job", "work_dir"})
+        question = write_message(replace(request, run_id="", job=None, work_dir=""))
         if question not in self._answers:
             self._answers[question] = asyncio.create_task(self._ask(self._as_dry_run(request)))
         return await self._answers[question]
@@ -146,13 +146,12 @@ class _Asking:
         if self._prepare:
             limits = {"run_seconds": _PREPARING_SECONDS, "memory_bytes": _ANY_MEMORY_BYTES}
         folder = self._config.state_path / CACHE_FOLDER / "environments"
-        return request.model_copy(
-            update={
-                "dry_run": True,
-                "prepare": self._prepare,
-                "limits": request.limits.model_copy(update=limits),
-                "packages": request.packages.model_copy(update={"folder": str(folder)}),
-            }
+        return replace(
+            request,
+            dry_run=True,
+            prepare=self._prepare,
+            limits=replace(request.limits, **limits),
+            packages=replace(request.packages, folder=str(folder)),
         )
 
 

@@ -3,16 +3,16 @@
 They only read, so they work while the service runs, after it stopped and after it was killed.
 """
 
-import contextlib
 import sqlite3
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 import orjson
 
+from noether_contract.messages import known_members_of, members_of
 from noether_contract.outcomes import RunStatus
 from noether_supervisor.commands.choosing import chosen_job
+from noether_supervisor.commands.recorded import history_of
 from noether_supervisor.commands.screen import Record, Screen
 from noether_supervisor.config import SchedulerConfig
 from noether_supervisor.errors import UsageError
@@ -27,8 +27,6 @@ from noether_supervisor.history.reading import (
 from noether_supervisor.history.tables import history_lines, show_lines, status_lines
 from noether_supervisor.jobs import Loaded
 from noether_supervisor.records import LedgerEntry, instant_text
-from noether_supervisor.storage.connection import DATABASE_NAME, open_readonly
-from noether_supervisor.storage.trouble import file_trouble
 
 _NO_RUNS = "no runs yet"
 _BY_HAND_AT_ONCE = 20
@@ -38,7 +36,7 @@ _BY_HAND_AT_ONCE = 20
 def print_status(loaded: Loaded, now: datetime, screen: Screen) -> int:
     """How every job of the configuration stands: its last run, and when it is due next."""
     jobs = loaded.config.jobs
-    with _history(loaded.config) as connection:
+    with history_of(loaded.config) as connection:
         stand = _stand(connection, [job.name for job in jobs], now)
     paused = {each.job for each in stand if each.paused_since is not None}
     due = {
@@ -60,7 +58,7 @@ def print_history(
     loaded: Loaded, screen: Screen, *, name: str | None, failed: bool, count: int
 ) -> int:
     """The newest entries of the ledger, newest first; `failed`: only runs that went wrong."""
-    with _history(loaded.config) as connection:
+    with history_of(loaded.config) as connection:
         entries = [] if connection is None else recent(connection, name, failed, count)
     if not entries and name is not None:
         # Only now: a job that is no longer in the file may still have a history.
@@ -76,29 +74,13 @@ def print_history(
 
 def print_run(loaded: Loaded, run_id: str, screen: Screen) -> int:
     """Everything of one run; raises `UsageError` when the history does not know it."""
-    with _history(loaded.config) as connection:
+    with history_of(loaded.config) as connection:
         details = _details(connection, run_id, loaded.config)
     if screen.as_json:
         screen.json(_details_record(details))
     else:
         screen.lines(show_lines(details, zone=loaded.process_zone, colour=screen.coloured))
     return 0
-
-
-@contextlib.contextmanager
-def _history(config: SchedulerConfig) -> Iterator[sqlite3.Connection | None]:
-    """The history for reading, None when there is none yet."""
-    path = config.state_path / DATABASE_NAME
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        yield None
-        return
-    except OSError as error:
-        # such as the state directory of a service that another user runs
-        raise file_trouble(error, path) from error
-    with contextlib.closing(open_readonly(path)) as connection:
-        yield connection
 
 
 def _stand(
@@ -155,7 +137,7 @@ def entry_record(entry: LedgerEntry) -> Record:
         "duration_ms": entry.duration_ms,
         "composition_id": entry.composition_id,
         "reason": entry.reason,
-        "error": None if entry.error is None else entry.error.model_dump(exclude_none=True),
+        "error": None if entry.error is None else known_members_of(entry.error),
         "notes": list(entry.notes),
         "delivery": entry.delivery,
     }
@@ -166,7 +148,7 @@ def _details_record(details: RunDetails) -> Record:
     return {
         **entry_record(entry),
         "output": _parsed(entry.output_text),
-        "usage": details.usage.model_dump(),
+        "usage": members_of(details.usage),
         "trace": _parsed(entry.trace_text),
         "stderr_tail": details.stderr_tail,
     }

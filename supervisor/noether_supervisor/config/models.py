@@ -185,6 +185,7 @@ class SchedulerConfig(ConfigPart):
     )
 
     _document: Document | None = PrivateAttr(None)
+    _by_name: dict[str, Job] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _merge_defaults(self) -> Self:
@@ -213,7 +214,9 @@ class SchedulerConfig(ConfigPart):
 
     def job(self, name: str) -> Job | None:
         """The job of that name."""
-        return next((job for job in self.jobs if job.name == name), None)
+        if not self._by_name:
+            self._by_name.update((job.name, job) for job in self.jobs)
+        return self._by_name.get(name)
 
     def locate(self, path: str) -> tuple[int, int, str]:
         """Line, column and text of the line of `jobs[2].cron` in the file; zeros without one."""

@@ -37,7 +37,7 @@ def _job_name(name: str) -> str:
         raise ValueError(f"a job name has 1 to 200 characters, this one has {len(name)}")
     if "@" in name:
         raise ValueError("a job name may not hold '@', which separates name and time in run ids")
-    if any(unicodedata.category(letter) == "Cc" for letter in name):
+    if not name.isprintable() and any(unicodedata.category(letter) == "Cc" for letter in name):
         raise ValueError("a job name may not hold control characters")
     return name
 

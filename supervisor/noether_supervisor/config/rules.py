@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from noether_contract.json_values import JsonValue
 from noether_supervisor.config.document import Document
+from noether_supervisor.config.excerpt import harmless
 from noether_supervisor.config.part import REMARK_MARKS
 from noether_supervisor.config.places import has_repeated_members, item_path
 from noether_supervisor.errors import Finding
@@ -31,7 +32,9 @@ def _repeated_members(document: Document) -> Iterator[Finding]:
     for repeated in document.place_map.repeated:
         is_free = any(f".{key}." in f".{repeated.path}" for key in _FREE_OBJECTS)
         if is_free or not repeated.key.startswith(REMARK_MARKS):
-            message = f"the key '{repeated.key}' stands twice in this object; keep one"
+            message = (
+                f"the key '{harmless(repeated.key, 60)}' stands twice in this object; keep one"
+            )
             yield document.finding_at(repeated.path, message, repeated.offset)
 
 
@@ -47,7 +50,8 @@ def _unknown_user(document: Document, name: JsonValue) -> Iterator[Finding]:
     try:
         entry = pwd.getpwnam(name)
     except (KeyError, ValueError):
-        message = f"'{name}' is no user of this system; expected the name of one, like 'nobody'"
+        met = harmless(name, 60)
+        message = f"'{met}' is no user of this system; expected the name of one, like 'nobody'"
     else:
         if entry.pw_uid != 0:
             return

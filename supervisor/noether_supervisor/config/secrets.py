@@ -9,8 +9,12 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import Discriminator, Field, SecretStr, Tag
 
+from noether_supervisor.config.bounded import read_bounded
 from noether_supervisor.config.part import ConfigPart, PathText, VariableName
 from noether_supervisor.errors import SupervisorError
+
+_MOST_BYTES = 64 * 1024
+"""Of a secret: no key is as long."""
 
 
 class EnvSecret(ConfigPart):
@@ -63,10 +67,11 @@ def read_secret(secret: Secret, environ: Mapping[str, str]) -> str:
         case FileSecret(file=path):
             absolute = Path(path).absolute()
             try:
-                value = absolute.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+                text = read_bounded(absolute, _MOST_BYTES).decode("utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
                 raise SupervisorError(f"cannot read the secret file {absolute}: {reason}") from None
+            value = text.removesuffix("\n").removesuffix("\r")
             if not value:
                 raise SupervisorError(f"the secret file {absolute} is empty")
             return value

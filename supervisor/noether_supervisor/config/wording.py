@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from noether_contract.json_values import JsonValue, compact_json
 from noether_supervisor.config.document import Document
-from noether_supervisor.config.excerpt import is_secret_path
+from noether_supervisor.config.excerpt import harmless, is_secret_path, may_show_text
 from noether_supervisor.config.models import (
     HistorySettings,
     Job,
@@ -87,6 +87,10 @@ def describe(value: JsonValue) -> str:
             return "an object"
 
 
+def _met(value: JsonValue, path: str) -> str:
+    return "a string" if isinstance(value, str) and not may_show_text(path) else describe(value)
+
+
 def _shortened(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:59]}…"
 
@@ -111,7 +115,7 @@ def _real_parts(error: ErrorDetails, value: JsonValue) -> list[str | int]:
 def _sentence(error: ErrorDetails, path: str) -> str:
     kind = error["type"]
     context: dict[str, Any] = error.get("ctx", {})
-    met = "" if is_secret_path(path) else f", got {describe(error['input'])}"
+    met = "" if is_secret_path(path) else f", got {_met(error['input'], path)}"
     if kind in _EXPECTED:
         return f"{_EXPECTED[kind]}{met}"
     if kind in _BOUND:
@@ -137,7 +141,7 @@ def _did_you_mean(error: ErrorDetails) -> str:
 
 
 def _unknown_key(parts: list[str | int]) -> str:
-    key = str(parts[-1])
+    key = harmless(str(parts[-1]), 60)
     if key in _ELSEWHERE:
         return f"unknown key '{key}': {_ELSEWHERE[key]}"
     owner = next((str(part) for part in reversed(parts[:-1]) if isinstance(part, str)), "")

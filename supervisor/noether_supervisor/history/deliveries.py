@@ -6,6 +6,7 @@ a crash in between leaves it owed, so it is repeated and never dropped (`schedul
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 from noether_contract.outcomes import RunStatus
 from noether_supervisor.errors import UsageError
@@ -19,16 +20,17 @@ from noether_supervisor.records import (
     PendingDelivery,
     RunEnding,
 )
-from noether_supervisor.storage.connection import Database
 
-_PENDING = "SELECT entry, url, next_us FROM delivery WHERE state = 'owed'"
+T = TypeVar("T")
+
+_PENDING = "SELECT entry, receiver, next_us FROM delivery WHERE state = 'owed'"
 
 
 def owe(connection: sqlite3.Connection, entry: int, owed: OwedDelivery) -> None:
     """The delivery is owed from now on, in the transaction of its run's end."""
     connection.execute(
-        "INSERT INTO delivery (entry, url, body, most_attempts, signed) VALUES (?, ?, ?, ?, ?)",
-        (entry, owed.url, owed.body, owed.most_attempts, owed.is_signed),
+        "INSERT INTO delivery (entry, receiver, body, most_attempts) VALUES (?, ?, ?, ?)",
+        (entry, owed.receiver, owed.body, owed.most_attempts),
     )
 
 
@@ -46,15 +48,14 @@ def pending_delivery(connection: sqlite3.Connection, delivery_id: int) -> Pendin
 def owed_delivery(connection: sqlite3.Connection, delivery_id: int) -> Delivery | None:
     """The delivery with its body; None when it is not owed any more."""
     row = connection.execute(
-        "SELECT run_id, job, url, body, most_attempts, signed, attempts "
+        "SELECT run_id, job, receiver, body, most_attempts, attempts "
         "FROM delivery JOIN ledger USING (entry) WHERE entry = ? AND state = 'owed'",
         (delivery_id,),
     ).fetchone()
     if row is None:
         return None
-    run_id, job, url, body, most_attempts, signed, attempts = row
-    owed = OwedDelivery(run_id, job, url, body, most_attempts, bool(signed))
-    return Delivery(delivery_id, owed, attempts)
+    *owed, attempts = row
+    return Delivery(delivery_id, OwedDelivery(*owed), attempts)
 
 
 def record_attempt(connection: sqlite3.Connection, delivery_id: int, attempt: Attempt) -> None:
@@ -95,56 +96,60 @@ def owe_again(
     if status in (RunStatus.SKIPPED, RunStatus.MISSED):
         raise UsageError(f"the fire {run_id} was {status.value}, so there is no run to tell of")
     fire, ending = ending_of(details)
-    entry, url, body, most_attempts, signed = connection.execute(
-        "SELECT entry, url, body, most_attempts, signed "
+    entry, receiver, body, most_attempts = connection.execute(
+        "SELECT entry, receiver, body, most_attempts "
         "FROM ledger LEFT JOIN delivery USING (entry) WHERE run_id = ?",
         (run_id,),
     ).fetchone()
     before = None
-    if url is not None:
-        before = OwedDelivery(run_id, fire.job, url, body or b"", most_attempts, bool(signed))
+    if receiver is not None:
+        before = OwedDelivery(run_id, fire.job, receiver, body or b"", most_attempts)
     owed = told(fire, ending, before)
     if owed is None:
         raise UsageError(
             f"there is no webhook to send for {run_id}: its job has none in the configuration"
         )
     connection.execute(
-        "INSERT INTO delivery (entry, url, body, most_attempts, signed) VALUES (?, ?, ?, ?, ?) "
-        "ON CONFLICT DO UPDATE SET url = excluded.url, "
+        "INSERT INTO delivery (entry, receiver, body, most_attempts) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT DO UPDATE SET receiver = excluded.receiver, "
         "body = coalesce(delivery.body, excluded.body), most_attempts = excluded.most_attempts, "
-        "signed = excluded.signed, state = 'owed', attempts = 0, next_us = NULL, "
+        "state = 'owed', attempts = 0, next_us = NULL, "
         "http_status = NULL, problem = NULL, ended_us = NULL",
-        (entry, owed.url, owed.body, owed.most_attempts, owed.is_signed),
+        (entry, owed.receiver, owed.body, owed.most_attempts),
     )
     return int(entry)
 
 
-class DeliveryBook:
-    """The functions above on a `Database`, as the outbox wants them."""
+class Runs(Protocol):
+    """Carries out a piece of work on the history: a `Database`, or patiently a `LedgerWriter`."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What the work returns, once its writes are committed."""
+        ...
+
+
+class DeliveryBook:
+    """The functions above as the outbox wants them; `runs` says how patiently."""
+
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
 
     async def all_pending(self) -> Sequence[PendingDelivery]:
         """Every delivery that is owed, without its body."""
-        return await self._database.run(pending_deliveries)
+        return await self._runs.run(pending_deliveries)
 
     async def pending(self, delivery_id: int) -> PendingDelivery | None:
         """The delivery without its body, unless it is not owed any more."""
-        return await self._database.run(
-            lambda connection: pending_delivery(connection, delivery_id)
-        )
+        return await self._runs.run(lambda connection: pending_delivery(connection, delivery_id))
 
     async def owed(self, delivery_id: int) -> Delivery | None:
         """The delivery with its body, unless it is not owed any more."""
-        return await self._database.run(lambda connection: owed_delivery(connection, delivery_id))
+        return await self._runs.run(lambda connection: owed_delivery(connection, delivery_id))
 
     async def attempted(self, delivery_id: int, attempt: Attempt) -> None:
         """One more attempt was made."""
-        await self._database.run(
-            lambda connection: record_attempt(connection, delivery_id, attempt)
-        )
+        await self._runs.run(lambda connection: record_attempt(connection, delivery_id, attempt))
 
 
-def _pending(entry: int, url: str, next_us: int | None) -> PendingDelivery:
-    return PendingDelivery(entry, url, None if next_us is None else from_us(next_us))
+def _pending(entry: int, receiver: str, next_us: int | None) -> PendingDelivery:
+    return PendingDelivery(entry, receiver, None if next_us is None else from_us(next_us))

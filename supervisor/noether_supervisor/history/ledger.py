@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import orjson
 
+from noether_contract.messages import ErrorRecord, known_members_of, write_message
 from noether_contract.outcomes import RunStatus
 from noether_supervisor.errors import HistoryError
 from noether_supervisor.history.deliveries import owe
@@ -152,7 +153,7 @@ def record_end(
             ending.status.value,
             to_us(ended_at),
             ending.duration_ms,
-            None if ending.error is None else ending.error.model_dump_json(exclude_none=True),
+            _error_text(ending.error),
             _with_notes(connection, entry, ending.notes),
             ending.composition_id,
             entry,
@@ -165,6 +166,10 @@ def record_end(
     return entry
 
 
+def _error_text(error: ErrorRecord | None) -> str | None:
+    return None if error is None else orjson.dumps(known_members_of(error)).decode()
+
+
 def _with_notes(connection: sqlite3.Connection, entry: int, notes: tuple[str, ...]) -> str | None:
     """The notes of a run, those of its end last."""
     (earlier,) = connection.execute("SELECT notes FROM ledger WHERE entry = ?", (entry,)).fetchone()
@@ -175,7 +180,7 @@ def _with_notes(connection: sqlite3.Connection, entry: int, notes: tuple[str, ..
 
 def _record_outcome(connection: sqlite3.Connection, entry: int, ending: RunEnding) -> None:
     succeeded = ending.status is RunStatus.SUCCEEDED
-    trace = None if ending.trace is None else ending.trace.model_dump_json().encode()
+    trace = None if ending.trace is None else write_message(ending.trace)
     connection.execute(
         "INSERT INTO outcome (entry, trace, output, stderr_tail, cpu_ms, peak_memory_bytes, "
         "stage_calls) VALUES (?, ?, ?, ?, ?, ?, ?)",

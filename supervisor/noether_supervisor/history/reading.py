@@ -8,6 +8,7 @@ import orjson
 from pydantic import ValidationError
 
 from noether_contract.messages import Trace, Usage
+from noether_contract.reading import TRACE
 from noether_supervisor.history.rows import fetch_entries, from_us, id_range, unpacked
 from noether_supervisor.records import Fire, LedgerEntry, RunEnding
 
@@ -141,7 +142,7 @@ def _readable(trace_text: str | None) -> Trace | None:
     if trace_text is None:
         return None
     try:
-        return Trace.model_validate_json(trace_text)
+        return TRACE.validate_json(trace_text)
     except ValidationError:
         return None
 

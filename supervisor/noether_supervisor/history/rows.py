@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from noether_contract.messages import ErrorRecord
 from noether_contract.outcomes import ErrorCode, RunStatus
+from noether_contract.reading import ERROR_RECORD
 from noether_supervisor.records import LedgerEntry, RunnerProcess, instant_text
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -91,7 +92,7 @@ def fetch_entries(
 
 def _error_of(text: str) -> ErrorRecord:
     try:
-        return ErrorRecord.model_validate_json(text)
+        return ERROR_RECORD.validate_json(text)
     except ValidationError:
         # Written by another version, whose lists were longer: show what it said all the same.
         return ErrorRecord(code=ErrorCode.INTERNAL, message=str(orjson.loads(text).get("message")))

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, tzinfo
 
 from pydantic import ValidationError
 
-from noether_contract.messages import Trace
 from noether_contract.outcomes import RunStatus
+from noether_contract.reading import TRACE
 from noether_supervisor.history.reading import JobSummary, RunDetails
 from noether_supervisor.history.text import (
     ago_text,
@@ -136,7 +136,7 @@ def _facts(details: RunDetails, zone: tzinfo) -> list[tuple[str, str]]:
 
 def _trace_lines(text: str, *, colour: bool) -> list[str]:
     try:
-        trace = Trace.model_validate_json(text)
+        trace = TRACE.validate_json(text)
     except ValidationError:
         return ["its trace was written by another version and is not shown; `--json` prints it"]
     return trace_lines(trace, colour=colour)

@@ -2,18 +2,20 @@
 
 Every line about a run carries `job` and `run_id`. Under systemd each line begins with its
 syslog priority, so that the journal knows errors from notes. `diagnose` stays off: loguru's
-default prints argument values, secrets included.
+default prints argument values, secrets included. Nobody waits for whoever reads the lines
+(`patient_stream.py`).
 """
 
 import json
+import logging
 import os
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from loguru import logger
 
 from noether_supervisor.errors import UsageError
+from noether_supervisor.observe.patient_stream import say
 
 if TYPE_CHECKING:
     from loguru import Message, Record
@@ -63,10 +65,23 @@ def configure(level: str, log_format: LogFormat, environ: Mapping[str, str] = os
         if to_journal:
             mark = f"<{_PRIORITIES.get(record['level'].name, _DEBUG_PRIORITY)}>"
             text = "\n".join(mark + line for line in text.splitlines())
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
+        say(text + "\n")
 
     logger.add(write, level=level.upper(), format="{message}", diagnose=False, backtrace=False)
+    # what asyncio and other libraries remark: of the same form, and to the same patient stream
+    root = logging.getLogger()
+    root.handlers = [each for each in root.handlers if not isinstance(each, _Remarks)]
+    root.addHandler(_Remarks())
+
+
+class _Remarks(logging.Handler):
+    """Makes log lines of what libraries tell the standard `logging`."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One remark, with its traceback when there is one."""
+        level = record.levelname if record.levelname in _PRIORITIES else "DEBUG"
+        told = logger.opt(exception=record.exc_info)
+        told.log(level, "{}: {}", record.name, record.getMessage())
 
 
 def _goes_to_journal(environ: Mapping[str, str]) -> bool:

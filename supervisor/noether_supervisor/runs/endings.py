@@ -5,14 +5,14 @@
 | present | agrees | what the report says |
 | present | disagrees | what the report says, the disagreement noted |
 | absent | killed by us at the deadline | timed_out |
-| absent | killed by us for memory | out_of_memory |
+| absent | killed for memory, by us or by the kernel in its cgroup | out_of_memory |
 | absent | killed by us on stop | interrupted |
-| absent | killed by us because it wrote without end | crashed |
+| absent | killed by us because it wrote or forked without end | crashed |
 | absent | a signal not ours, or any exit | crashed, with signal or code and the tail of stderr |
 """
 
 import signal
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
@@ -21,7 +21,8 @@ from noether_contract.exit_codes import exit_code_for
 from noether_contract.messages import ErrorRecord, RunReport, RunRequest, Trace, Usage
 from noether_contract.outcomes import ErrorCode, RunStatus
 from noether_supervisor.records import RunEnding
-from noether_supervisor.runs.stream import Progress, Told
+from noether_supervisor.runs.kept_events import Progress
+from noether_supervisor.runs.stream import Told
 
 _SHOWN_STDERR_CHARACTERS = 2000
 
@@ -35,6 +36,7 @@ class StopReason(StrEnum):
     REPLACED = "replaced"
     FORCED = "forced"
     FLOOD = "flood"
+    SWARM = "swarm"
 
     @property
     def is_patient(self) -> bool:
@@ -82,7 +84,11 @@ def name_ending(observed: Observed) -> RunEnding:
         error=error,
         trace=_partial_trace(observed, error),
         usage=_partial_usage(progress),
-        notes=(*observed.remarks, *_dropped_lines(observed.told)),
+        notes=(
+            *observed.remarks,
+            *_dropped_lines(observed.told),
+            *_forgotten_events(progress),
+        ),
         stderr_tail=observed.stderr_tail,
     )
 
@@ -92,6 +98,19 @@ def never_started(error: ErrorRecord, now: datetime) -> RunEnding:
     failed = error.code is not ErrorCode.RUNNER_CRASHED
     status = RunStatus.FAILED if failed else RunStatus.CRASHED
     return RunEnding(status=status, started_at=now, duration_ms=0, error=error)
+
+
+def not_followed(started_at: datetime, duration_ms: int, what: str) -> RunEnding:
+    """The ending of a run at which the service itself failed; `what` is the exception."""
+    message = (
+        f"The service could not follow the run to its end ({what}); its processes were killed."
+    )
+    return RunEnding(
+        status=RunStatus.CRASHED,
+        started_at=started_at,
+        duration_ms=duration_ms,
+        error=_error(ErrorCode.INTERNAL, message),
+    )
 
 
 def exit_words(exit_code: int | None) -> str:
@@ -143,7 +162,7 @@ def _reason(observed: Observed, report: RunReport) -> ErrorRecord:
     words = STOP_WORDS.get(observed.stopped.reason) if observed.stopped is not None else None
     if report.status is not RunStatus.INTERRUPTED or words is None:
         return error
-    return error.model_copy(update={"message": f"{words.removesuffix('.')}: {error.message}"})
+    return replace(error, message=f"{words.removesuffix('.')}: {error.message}")
 
 
 def _disagreement(observed: Observed, report: RunReport) -> tuple[str, ...]:
@@ -183,8 +202,8 @@ def _unreported(observed: Observed) -> tuple[RunStatus, ErrorRecord]:
         case StopReason.STOP | StopReason.REPLACED | StopReason.FORCED:
             message = f"{STOP_WORDS[stopped.reason]}{open_stages}"
             return RunStatus.INTERRUPTED, _error(ErrorCode.RUN_INTERRUPTED, message)
-        case StopReason.FLOOD:
-            detail = stopped.detail or "The runner wrote without end."
+        case StopReason.FLOOD | StopReason.SWARM:
+            detail = stopped.detail or "The run wrote or forked without end."
             message = f"{detail} All processes of the run were killed.{open_stages}"
             return RunStatus.CRASHED, _error(ErrorCode.RUNNER_CRASHED, message)
         case _:
@@ -232,6 +251,13 @@ def _dropped_lines(told: Told) -> tuple[str, ...]:
         return ()
     lines = "1 line" if told.dropped == 1 else f"{told.dropped} lines"
     return (f"{lines} of the runner's output could not be read and did not count.",)
+
+
+def _forgotten_events(progress: Progress) -> tuple[str, ...]:
+    if progress.forgotten == 0:
+        return ()
+    events = "1 event" if progress.forgotten == 1 else f"{progress.forgotten} events"
+    return (f"The trace is that of the last events; {events} before them could not be kept.",)
 
 
 def _partial_trace(observed: Observed, error: ErrorRecord) -> Trace:

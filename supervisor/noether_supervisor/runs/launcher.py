@@ -14,14 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from noether_contract.messages import RunRequest
+from noether_contract.run_groups import option_for
 from noether_supervisor.clock import Clock, SystemClock
+from noether_supervisor.runs.cgroups import RunGroups
 from noether_supervisor.runs.endings import StopReason
+from noether_supervisor.runs.leftovers import marked
 from noether_supervisor.runs.nursery import Nursery
 from noether_supervisor.runs.process import Subreaper
 from noether_supervisor.runs.request import LaunchError, encode_request
 from noether_supervisor.runs.runner import Pipes, StartedRunner, execute, runner_environment
 from noether_supervisor.runs.running import RunningRun
-from noether_supervisor.runs.usage import MemoryWatch
+from noether_supervisor.runs.usage import UsageWatch
 
 __all__ = ["LaunchError", "Launcher", "Programs"]
 
@@ -35,12 +38,17 @@ class Programs:
     runner: tuple[str, ...] = (sys.executable, "-I", "-m", "noether_runner.cli", "--contract")
     nursery: tuple[str, ...] | None = (sys.executable, "-I", "-m", "noether_runner.nursery_process")
 
+    def marked(self, mark: str) -> "Programs":
+        """The same, to be found by the mark of a state directory (`leftovers.py`)."""
+        nursery = None if self.nursery is None else marked(self.nursery, mark)
+        return Programs(marked(self.runner, mark), nursery)
+
 
 class Launcher:
     """Starts runs. While open, it makes this process the parent of all orphans below it.
 
     `on_note` gets sentences for the log. `environ` is the environment of the service, of which
-    runners get nothing but a short list.
+    runners get nothing but a short list. With `groups` every run has a cgroup of its own.
     """
 
     def __init__(
@@ -50,17 +58,22 @@ class Launcher:
         programs: Programs | None = None,
         clock: Clock | None = None,
         environ: Mapping[str, str] | None = None,
+        groups: RunGroups | None = None,
     ) -> None:
         self._programs = programs or Programs()
+        self._groups = groups
         self._clock = clock or SystemClock()
         self._environment = runner_environment(os.environ if environ is None else environ)
         self._subreaper = Subreaper()
         self._nursery: Nursery | None = None
         if self._programs.nursery is not None:
+            command = self._programs.nursery
+            if groups is not None:
+                command = (*command, option_for(groups.folder))
             self._nursery = Nursery(
-                self._programs.nursery, self._environment, self._subreaper, on_note
+                command, self._environment, self._subreaper, on_note, self._sweep_groups
             )
-        self._memory_watch = MemoryWatch()
+        self._usage_watch = UsageWatch()
         self._runs: set[RunningRun] = set()
         self._endings: set[asyncio.Task[None]] = set()
 
@@ -79,8 +92,8 @@ class Launcher:
     async def start(self, request: RunRequest) -> RunningRun:
         """Starts a run; raises `LaunchError` when there can be no runner for it.
 
-        The run's private directory is made here, and is gone when the run has ended; one that
-        was there before stays.
+        The run's private directory is made here, and is gone when the run has ended, or a moment
+        after a run that has reported; one that was there before stays.
         """
         line = encode_request(request)
         # undone also when whoever waits for the start gives up
@@ -90,6 +103,10 @@ class Launcher:
                 if work_dir is not None:
                     undone.callback(work_dir.rmdir)
                 runner, pipes = await self._start_runner()
+                if self._groups is not None:
+                    runner.group = self._groups.of(runner.process.pid)
+                if runner.group is not None:
+                    runner.group.limit(request.limits)
             except OSError as error:
                 raise LaunchError(
                     f"No runner can be started for run {request.run_id}: {error}."
@@ -97,7 +114,7 @@ class Launcher:
             undone.pop_all()
         run = RunningRun(request, line, runner, pipes, self._clock.now(), work_dir)
         self._runs.add(run)
-        self._memory_watch.add(run)
+        self._usage_watch.add(run)
         ending = asyncio.get_running_loop().create_task(self._forget(run))
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
@@ -113,6 +130,11 @@ class Launcher:
             await self._nursery.close()
         await self._subreaper.sweep()
         self._subreaper.close()
+        self._sweep_groups()
+
+    def _sweep_groups(self) -> None:
+        if self._groups is not None:
+            self._groups.sweep()
 
     async def _start_runner(self) -> tuple[StartedRunner, Pipes]:
         if self._nursery is not None:
@@ -141,7 +163,9 @@ class Launcher:
         with contextlib.suppress(Exception):
             await run.ended()
         self._runs.discard(run)
-        self._memory_watch.discard(run)
+        self._usage_watch.discard(run)
+        with contextlib.suppress(Exception):
+            await run.gone()
 
 
 def _made(folder: Path) -> Path | None:

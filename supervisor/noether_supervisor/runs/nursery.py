@@ -25,7 +25,10 @@ _UNANSWERED_STARTS = 8
 
 
 class Nursery:
-    """Keeps one nursery process alive and asks it for runners."""
+    """Keeps one nursery process alive and asks it for runners.
+
+    `on_swept` is called when nothing is left any more of what a dead one had forked ahead.
+    """
 
     def __init__(
         self,
@@ -33,11 +36,13 @@ class Nursery:
         environment: Mapping[str, str],
         subreaper: Subreaper,
         on_note: Callable[[str], None],
+        on_swept: Callable[[], None],
     ) -> None:
         self._command = command
         self._environment = environment
         self._subreaper = subreaper
         self._on_note = on_note
+        self._on_swept = on_swept
         self._life: NurseryLine | None = None
         self._closing = False
         self._is_first = True
@@ -102,9 +107,13 @@ class Nursery:
         else:
             self._failed(f"The nursery (process {life.pid}) died soon after its start")
         # Its spares, and a runner of which it could not tell any more, are ours now.
-        sweep = asyncio.get_running_loop().create_task(self._subreaper.sweep())
+        sweep = asyncio.get_running_loop().create_task(self._sweep())
         self._sweeps.add(sweep)
         sweep.add_done_callback(self._sweeps.discard)
+
+    async def _sweep(self) -> None:
+        await self._subreaper.sweep()
+        self._on_swept()
 
     def _failed(self, what: str) -> None:
         pause = min(_FIRST_PAUSE_SECONDS * 2.0**self._failures, _LONGEST_PAUSE_SECONDS)

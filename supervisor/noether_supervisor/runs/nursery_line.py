@@ -13,11 +13,14 @@ from typing import Any
 import orjson
 
 from noether_supervisor.records import RunnerProcess
+from noether_supervisor.runs.cgroups import RunGroup
 from noether_supervisor.runs.process import Subreaper, kill_tree, reap
 from noether_supervisor.runs.runner import RunnerEnds
+from noether_supervisor.runs.silence import answer_of
 
 ANSWER_SECONDS = 10.0
-"""A nursery that answers nothing for so long is taken for dead and killed."""
+"""A nursery that answers nothing for so long is taken for dead and killed; one that is stopped
+or sleeps on, as it cannot be woken, much sooner (`silence.py`)."""
 
 BIRTH_SECONDS = 30.0
 """A nursery that is not ready for so long after its start is killed."""
@@ -91,10 +94,10 @@ class NurseryLine:
                 [orjson.dumps({"start": number})],
                 [ends.stdin, ends.stdout, ends.stderr],
             )
-            return await asyncio.wait_for(answer, ANSWER_SECONDS)
+            return await answer_of(self.pid, answer, ANSWER_SECONDS)
         except TimeoutError:
             self.kill()
-            raise NurseryError(f"The nursery did not answer within {ANSWER_SECONDS:g} s.") from None
+            raise NurseryError("The nursery did not answer and was killed.") from None
         except OSError as error:
             self._ended.pop(number, None)
             raise NurseryError(f"The nursery could not be asked ({error.strerror}).") from None
@@ -105,7 +108,7 @@ class NurseryLine:
         """How a runner ended, as the nursery tells; None when it cannot tell any more."""
         end = self._ended[number]
         try:
-            return await asyncio.wait_for(asyncio.shield(end), ANSWER_SECONDS)
+            return await answer_of(self.pid, end, ANSWER_SECONDS)
         except TimeoutError:
             self.kill()
             await self._dead.wait()
@@ -124,11 +127,12 @@ class NurseryLine:
             return
         self._loop.remove_reader(self._line)
         self._line.close()
+        dead = self._loop.create_task(self._dead.wait())
         try:
-            await asyncio.wait_for(self._dead.wait(), ANSWER_SECONDS)
+            await answer_of(self.pid, dead, ANSWER_SECONDS)
         except TimeoutError:
             self.kill()
-            await self._dead.wait()
+            await dead
 
     def _kill_unless_ready(self) -> None:
         if not self.was_ready and not self._dead.is_set():
@@ -213,6 +217,7 @@ class NurseryRunner:
         self._subreaper = subreaper
         self.process = process
         self.pidfd = pidfd
+        self.group: RunGroup | None = None
         subreaper.know(process.pid)
 
     async def exit_code(self) -> int | None:

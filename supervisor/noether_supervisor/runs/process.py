@@ -18,6 +18,7 @@ from typing import ClassVar
 
 from noether_supervisor.records import RunnerProcess
 
+_PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
 _MAX_WALKS = 50
@@ -68,6 +69,19 @@ def descendants_of(pid: int) -> list[int]:
         seen.update(level)
         found.extend(level)
     return found
+
+
+def is_below(pid: int, ancestor: int) -> bool:
+    """Whether a process descends from another one; a process is not below itself.
+
+    One that is gone cannot be told from that, and counts as below.
+    """
+    while pid not in (ancestor, 0):
+        facts = facts_of(pid)
+        if facts is None or facts.parent == ancestor:
+            return True
+        pid = facts.parent
+    return False
 
 
 def kill_tree(pid: int, pidfd: int) -> None:
@@ -144,6 +158,14 @@ def reap(pidfd: int) -> int | None:
             by_signal = found.si_code in (os.CLD_KILLED, os.CLD_DUMPED)
             return -found.si_status if by_signal else found.si_status
     return None
+
+
+def hide_from_peers() -> None:
+    """Refuses other processes of the same user our memory and `/proc/PID/environ` (prctl(2)).
+
+    Stages may be such processes. Signals are not refused by this.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 class Subreaper:

@@ -7,12 +7,13 @@ import hashlib
 import os
 import stat
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from noether_contract.framing import MAX_REQUEST_BYTES
 from noether_contract.isolation import REQUIRE_ISOLATION, read_required
 from noether_contract.json_values import compact_json
-from noether_contract.messages import ErrorRecord, Grants, Limits, RunRequest
+from noether_contract.messages import ErrorRecord, Grants, Limits, RunRequest, write_message
 from noether_contract.outcomes import ErrorCode
 from noether_contract.package_settings import packages_from
 from noether_contract.stage_environment import is_text, stage_grants
@@ -55,7 +56,8 @@ def request_for(
     the registry's key where it lies in a file; blocks for that long.
     """
     try:
-        return _request(config, job, fire, state_path, environ)
+        # `os.environ` decodes a value whenever it is asked for one
+        return _request(config, job, fire, state_path, dict(environ))
     except LaunchError as refusal:
         return never_started(refusal.record, clock.now())
 
@@ -82,7 +84,7 @@ def read_graph_text(path: Path) -> str:
 
 def encode_request(request: RunRequest) -> bytes:
     """The request as its line; raises `LaunchError` when no runner would read so long a line."""
-    line = request.model_dump_json().encode() + b"\n"
+    line = write_message(request) + b"\n"
     if len(line) > MAX_REQUEST_BYTES:
         limit = MAX_REQUEST_BYTES // _MIB
         raise LaunchError(
@@ -155,12 +157,11 @@ def _grants(config: SchedulerConfig, job: Job, environ: Mapping[str, str]) -> Gr
     if config.stage_user is not None and stage_user.takes_effect(config.stage_user):
         readable = stage_user.environ_of(config.stage_user, readable)
     grants = stage_grants(readable, job.env, job.pass_env)
-    return grants.model_copy(
-        update={
-            "fs_read": _absolute(job.fs_read),
-            "fs_write": _absolute(job.fs_write),
-            "network": job.network,
-        }
+    return replace(
+        grants,
+        fs_read=_absolute(job.fs_read),
+        fs_write=_absolute(job.fs_write),
+        network=job.network,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from noether_contract.stage_environment import ALWAYS, DEFAULT_PATH
 from noether_supervisor.records import RunnerProcess
+from noether_supervisor.runs.cgroups import RunGroup
 from noether_supervisor.runs.process import Subreaper, facts_of
 
 _RUNNER_NAMES = (
@@ -34,7 +35,12 @@ def runner_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 class StartedRunner(Protocol):
-    """A live runner; `pidfd` becomes readable when it ends, and is the caller's to close."""
+    """A live runner; `pidfd` becomes readable when it ends, and is the caller's to close.
+
+    `group` is its cgroup, where runs have one.
+    """
+
+    group: RunGroup | None
 
     @property
     def process(self) -> RunnerProcess:
@@ -104,6 +110,7 @@ class ExecutedRunner:
     def __init__(self, child: "subprocess.Popen[bytes]", subreaper: Subreaper) -> None:
         self._child = child
         self._subreaper = subreaper
+        self.group: RunGroup | None = None
         subreaper.know(child.pid)
         facts = facts_of(child.pid)
         # An unreaped child is always to be found, dead or alive.

@@ -6,15 +6,22 @@ the end of its runner (a pidfd), after which its pipes are drained for a moment.
 
 import asyncio
 import os
-import shutil
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from noether_contract.messages import RunRequest
+from noether_contract.removal import remove_tree
 from noether_supervisor.records import RunEnding, RunnerProcess
-from noether_supervisor.runs.endings import Observed, Stopped, StopReason, name_ending
+from noether_supervisor.runs.endings import (
+    Observed,
+    Stopped,
+    StopReason,
+    name_ending,
+    not_followed,
+)
 from noether_supervisor.runs.process import kill_tree, terminate
 from noether_supervisor.runs.runner import Pipes, StartedRunner
 from noether_supervisor.runs.secrets import Mask
@@ -31,7 +38,11 @@ MAX_STREAM_BYTES = 256 * 1024 * 1024
 
 _DRAIN_SECONDS = 0.1
 _KILL_PATIENCE_SECONDS = 10.0
-_READ_BYTES = 256 * 1024
+_READ_BYTES = 64 * 1024
+_FEW_BYTES = 16 * 1024
+_REST_SECONDS = 0.005
+"""Nobody waits for an event, so one that comes alone is not followed by a look at the next: a run
+of a few stages wakes the service once or twice, not for each of its lines."""
 
 
 class RunningRun:
@@ -61,6 +72,8 @@ class RunningRun:
         self._read_bytes = 0
         self._stopped: Stopped | None = None
         self._timers: list[asyncio.TimerHandle] = []
+        self._resting: dict[int, asyncio.TimerHandle] = {}
+        self._removal: asyncio.Task[bool] | None = None
         self._loop = asyncio.get_running_loop()
         # True: the runner is dead; False: it was killed, but the kernel does not let it die.
         self._over: asyncio.Future[bool] = self._loop.create_future()
@@ -87,13 +100,24 @@ class RunningRun:
         return self._request.limits.memory_bytes
 
     @property
+    def max_processes(self) -> int:
+        """The number of processes that each stage of the run may have."""
+        return self._request.limits.max_processes
+
+    @property
     def age_seconds(self) -> float:
         """Time since the start."""
         return time.monotonic() - self._started
 
     async def ended(self) -> RunEnding:
-        """The ending, once the runner is dead and nothing of the run is left."""
+        """The ending, once the runner is dead and nothing runs that belongs to the run."""
         return await asyncio.shield(self._task)
+
+    async def gone(self) -> None:
+        """Returns once its private directory is gone too."""
+        await self.ended()
+        if self._removal is not None:
+            await self._removal
 
     def stop(self, reason: StopReason, detail: str = "") -> None:
         """Ends the run. The first reason names the ending; a later one may hasten it.
@@ -112,6 +136,15 @@ class RunningRun:
             self._later(STOP_GRACE_SECONDS, self._kill)
 
     async def _live(self) -> RunEnding:
+        try:
+            return await self._follow()
+        except Exception as error:
+            # whatever fails here, the fire must end in a record
+            self._kill()
+            what = f"{type(error).__name__}: {error}"
+            return not_followed(self._started_at, int(self.age_seconds * 1000), what)
+
+    async def _follow(self) -> RunEnding:
         loop, pipes = self._loop, self._pipes
         loop.add_reader(self._runner.pidfd, self._died)
         loop.add_writer(pipes.stdin, self._feed)
@@ -126,16 +159,26 @@ class RunningRun:
             timer.cancel()
         loop.remove_reader(self._runner.pidfd)
         exit_code = await self._runner.exit_code() if is_dead else None
+        self._leave_group()
         self._drain(pipes.stdout)
         self._drain(pipes.stderr)
         loop.remove_writer(pipes.stdin)
         loop.remove_reader(pipes.stdout)
         loop.remove_reader(pipes.stderr)
+        # only now: more may have been read while the end of the runner was waited for
+        for timer in self._resting.values():
+            timer.cancel()
         pipes.close()
         os.close(self._runner.pidfd)
-        if self._work_dir is not None and not _is_gone_when_empty(self._work_dir):
-            await asyncio.to_thread(shutil.rmtree, self._work_dir, ignore_errors=True)
-        return name_ending(self._observed(duration_ms, exit_code, is_dead))
+        observed = self._observed(duration_ms, exit_code, is_dead)
+        if self._work_dir is not None:
+            removal = loop.create_task(asyncio.to_thread(remove_tree, self._work_dir))
+            if observed.told.report is None:
+                await removal
+            else:
+                # its stages have left nothing but empty folders there, which keep nobody waiting
+                self._removal = removal
+        return name_ending(observed)
 
     def _observed(self, duration_ms: int, exit_code: int | None, is_dead: bool) -> Observed:
         stuck = f"Process {self.process.pid} was killed, but the kernel has not ended it yet."
@@ -150,6 +193,17 @@ class RunningRun:
             remarks=() if is_dead else (stuck,),
         )
 
+    def _leave_group(self) -> None:
+        """Kills what may be left in the run's cgroup, hears of its memory, and removes it."""
+        group = self._runner.group
+        if group is None:
+            return
+        group.kill()
+        detail = group.memory_excess()
+        if detail is not None and self._stopped is None:
+            self._stopped = Stopped(StopReason.MEMORY, detail)
+        group.remove()
+
     def _died(self) -> None:
         self._loop.remove_reader(self._runner.pidfd)
         if not self._over.done():
@@ -158,6 +212,8 @@ class RunningRun:
     def _kill(self) -> None:
         if self._over.done():
             return
+        if self._runner.group is not None:
+            self._runner.group.kill()
         kill_tree(self.process.pid, self._runner.pidfd)
         self._later(_KILL_PATIENCE_SECONDS, self._give_up)
 
@@ -177,8 +233,14 @@ class RunningRun:
         self._loop.remove_writer(self._pipes.stdin)
 
     def _read(self, descriptor: int) -> None:
-        if not self._take(descriptor):
+        before = self._read_bytes
+        goes_on = self._take(descriptor)
+        is_little = self._read_bytes - before < _FEW_BYTES
+        if is_little or not goes_on:
             self._loop.remove_reader(descriptor)
+        if is_little and goes_on:
+            listen = partial(self._loop.add_reader, descriptor, self._read, descriptor)
+            self._resting[descriptor] = self._loop.call_later(_REST_SECONDS, listen)
 
     def _take(self, descriptor: int) -> bool:
         """Takes what is there; False at the end of the stream, or when it is not to be read on."""
@@ -210,14 +272,3 @@ class RunningRun:
 
     def _later(self, seconds: float, call: Callable[..., object], *arguments: object) -> None:
         self._timers.append(self._loop.call_later(seconds, call, *arguments))
-
-
-def _is_gone_when_empty(folder: Path) -> bool:
-    """A runner that ended well has left its directory empty or removed it: no thread for that."""
-    try:
-        folder.rmdir()
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    return True

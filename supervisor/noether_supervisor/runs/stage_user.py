@@ -11,10 +11,11 @@ import hashlib
 import os
 import pwd
 import secrets
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+
+from noether_contract.removal import remove_tree
 
 _OTHER_PLACES = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - names there are random, and ours
 _PASSABLE = 0o001
@@ -38,7 +39,7 @@ def sweep(state_path: Path) -> None:
         with contextlib.suppress(OSError):
             # the name alone proves nothing in a folder where everybody may make files
             if left.lstat().st_uid == 0 and not left.is_symlink():
-                shutil.rmtree(left, ignore_errors=True)
+                remove_tree(left)
 
 
 def environ_of(stage_user: str, environ: Mapping[str, str]) -> dict[str, str]:

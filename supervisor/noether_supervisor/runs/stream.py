@@ -1,7 +1,8 @@
 """What a runner wrote on its standard output and error, kept in bounded memory.
 
 Lines are looked at as they come, but only their kind is read then; the events of a run whose
-report arrives are never needed, so they are read in full only for a run that ends without one.
+report arrives are never needed, so they are read in full only for a run that ends without one
+(`kept_events.py`).
 """
 
 from collections import deque
@@ -11,23 +12,14 @@ import orjson
 from pydantic import ValidationError
 
 from noether_contract.framing import LineSplitter
-from noether_contract.messages import (
-    EVENT,
-    GraphRead,
-    RunReport,
-    StageEnded,
-    StageEntry,
-    StageStarted,
-)
+from noether_contract.messages import RunReport
 from noether_contract.outcomes import RunStatus
-
-MAX_KEPT_EVENT_BYTES = 64 * 1024 * 1024
-"""Event lines kept for a partial trace; later ones of the run are counted as dropped."""
+from noether_contract.reading import REPORT
+from noether_supervisor.runs.kept_events import EVENT_KINDS, KeptEvents, Progress
 
 STDERR_TAIL_BYTES = 16 * 1024
 """How much of the end of a runner's standard error is kept."""
 
-_EVENT_KINDS = frozenset({"graph_read", "stage_started", "stage_ended"})
 _REPORT_STATUSES = frozenset(
     {
         RunStatus.SUCCEEDED,
@@ -38,15 +30,6 @@ _REPORT_STATUSES = frozenset(
         RunStatus.INTERRUPTED,
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run came, from its events: ended stage calls, and those that were still open."""
-
-    composition_id: str | None = None
-    ended: tuple[StageEntry, ...] = ()
-    open: tuple[StageStarted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +51,7 @@ class EventStream:
         self.composition_id: str | None = None
         self._run_id = run_id
         self._splitter = LineSplitter()
-        self._events: list[bytes] = []
-        self._kept_bytes = 0
+        self._events = KeptEvents()
         self._report: RunReport | None = None
         self._dropped = 0
 
@@ -84,7 +66,7 @@ class EventStream:
         dropped = self._dropped + self._splitter.dropped
         if self._report is not None:
             return Told(report=self._report, dropped=dropped)
-        progress, unreadable = _progress(self._events)
+        progress, unreadable = self._events.progress()
         return Told(progress=progress, dropped=dropped + unreadable)
 
     def _keep(self, line: bytes) -> bool:
@@ -98,19 +80,15 @@ class EventStream:
         if kind == "report":
             return self._keep_report(message)
         # "kind" may be any JSON value, an unhashable list too
-        if not isinstance(kind, str) or kind not in _EVENT_KINDS:
+        if not isinstance(kind, str) or kind not in EVENT_KINDS:
             return False
         if kind == "graph_read" and isinstance(found := message.get("composition_id"), str):
             self.composition_id = found
-        self._kept_bytes += len(line)
-        if self._kept_bytes > MAX_KEPT_EVENT_BYTES:
-            return False
-        self._events.append(line)
-        return True
+        return self._events.keep(message, line)
 
     def _keep_report(self, message: dict[str, object]) -> bool:
         try:
-            report = RunReport.model_validate(message)
+            report = REPORT.validate_python(message)
         except ValidationError:
             return False
         if report.run_id != self._run_id or report.status not in _REPORT_STATUSES:
@@ -138,28 +116,3 @@ class Tail:
     def text(self) -> str:
         """The tail as text; bytes that are no UTF-8, such as a character cut in two, are `�`."""
         return b"".join(self._chunks)[-self._limit :].decode("utf-8", errors="replace")
-
-
-def _progress(lines: list[bytes]) -> tuple[Progress, int]:
-    composition_id: str | None = None
-    opened: dict[int, StageStarted] = {}
-    ended: list[StageEntry] = []
-    unreadable = 0
-    for line in lines:
-        try:
-            event = EVENT.validate_json(line)
-        except ValidationError:
-            unreadable += 1
-            continue
-        match event:
-            case GraphRead():
-                composition_id = event.composition_id
-            case StageStarted():
-                opened[event.call] = event
-            case StageEnded():
-                opened.pop(event.call, None)
-                ended.append(event.entry)
-            case RunReport():
-                # kept apart, never among the events
-                unreadable += 1
-    return Progress(composition_id, tuple(ended), tuple(opened.values())), unreadable

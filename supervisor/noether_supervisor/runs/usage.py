@@ -1,8 +1,10 @@
-"""The memory watch: a coarse net behind the limits that the runner puts on every stage.
+"""The watch over whole runs: a coarse net behind the limits that the runner puts on every stage.
 
-Sampled with psutil in a thread, about once a second, only while runs are active, and never for a
-run younger than that. Resident pages that warm Pythons share count in each of them, so the cheap
-sum is an upper bound; only when it is too high the proportional share (proc(5), Pss) is asked for.
+Memory and number of processes are sampled with psutil in a thread, about once a second, only while
+runs are active, and never for a run younger than that. Resident pages that warm Pythons share
+count in each of them, so the cheap sum is an upper bound; only when it is too high the
+proportional share (proc(5), Pss) is asked for.
+Where runs have cgroups (`cgroups.py`), the kernel holds the same bounds without delay.
 """
 
 import asyncio
@@ -28,6 +30,9 @@ PARALLEL_STAGES = max(4, os.cpu_count() or 1)
 """Stages of one run at the same time at most (`runtimes.md` §7.10); all processes of a run
 together may use `memory_bytes` for each."""
 
+OWN_PROCESSES = 64
+"""Processes and threads of ours that a run has at most beside those of its stages."""
+
 
 class WatchedRun(Protocol):
     """What the watch needs of a run."""
@@ -40,6 +45,11 @@ class WatchedRun(Protocol):
     @property
     def memory_bytes(self) -> int:
         """The limit of each process of the run."""
+        ...
+
+    @property
+    def max_processes(self) -> int:
+        """How many processes each stage of the run may have."""
         ...
 
     @property
@@ -61,6 +71,16 @@ class TreeUsage:
     processes: int
 
 
+def most_tree_bytes(memory_bytes: int) -> int:
+    """What all processes of a run may use together when each may use so much."""
+    return memory_bytes * PARALLEL_STAGES + INTERPRETER_BYTES
+
+
+def most_processes(max_processes: int) -> int:
+    """How many processes a run may have when each of its stages may have so many."""
+    return max_processes * PARALLEL_STAGES + OWN_PROCESSES
+
+
 def excess(usage: TreeUsage, memory_bytes: int) -> str | None:
     """One sentence when a run uses more than it may."""
     if usage.runner_bytes > memory_bytes + INTERPRETER_BYTES:
@@ -68,8 +88,7 @@ def excess(usage: TreeUsage, memory_bytes: int) -> str | None:
             f"The runner itself used {_mib(usage.runner_bytes)} of memory; a process of this job "
             f"may use {_mib(memory_bytes)} (memory_mb)."
         )
-    together = memory_bytes * PARALLEL_STAGES + INTERPRETER_BYTES
-    if usage.tree_bytes > together:
+    if usage.tree_bytes > most_tree_bytes(memory_bytes):
         return (
             f"The run used {_mib(usage.tree_bytes)} of memory in {usage.processes} processes; "
             f"{PARALLEL_STAGES} at a time may use {_mib(memory_bytes)} each (memory_mb)."
@@ -77,8 +96,18 @@ def excess(usage: TreeUsage, memory_bytes: int) -> str | None:
     return None
 
 
-class MemoryWatch:
-    """Stops runs that use too much memory; sleeps for good while there are none."""
+def swarm(processes: int, max_processes: int) -> str | None:
+    """One sentence when a run has more processes than it may: it forks without end."""
+    if processes <= most_processes(max_processes):
+        return None
+    return (
+        f"The run had {processes} processes; {PARALLEL_STAGES} stages at a time may have "
+        f"{max_processes} each."
+    )
+
+
+class UsageWatch:
+    """Stops runs that use too much; sleeps for good while there are none."""
 
     def __init__(self) -> None:
         self._runs: set[WatchedRun] = set()
@@ -102,17 +131,21 @@ class MemoryWatch:
             await asyncio.sleep(SAMPLE_SECONDS)
             old = [run for run in self._runs if run.age_seconds >= SAMPLE_SECONDS]
             if old:
-                for run, sentence in await asyncio.to_thread(_excesses, old):
-                    run.stop(StopReason.MEMORY, sentence)
+                for run, reason, sentence in await asyncio.to_thread(_excesses, old):
+                    run.stop(reason, sentence)
 
 
-def _excesses(runs: Iterable[WatchedRun]) -> list[tuple[WatchedRun, str]]:
-    found: list[tuple[WatchedRun, str]] = []
+def _excesses(runs: Iterable[WatchedRun]) -> list[tuple[WatchedRun, StopReason, str]]:
+    found: list[tuple[WatchedRun, StopReason, str]] = []
     for run in runs:
-        if excess(_resident(run.process), run.memory_bytes) is not None:
+        # counted first, since every look at one of very many takes its time
+        processes = 1 + len(descendants_of(run.process.pid))
+        if (sentence := swarm(processes, run.max_processes)) is not None:
+            found.append((run, StopReason.SWARM, sentence))
+        elif excess(_resident(run.process), run.memory_bytes) is not None:
             sentence = excess(_proportional(run.process), run.memory_bytes)
             if sentence is not None:
-                found.append((run, sentence))
+                found.append((run, StopReason.MEMORY, sentence))
     return found
 
 

@@ -1,17 +1,17 @@
 """One cron expression in one time zone: a fixed set of UTC instants (`cron.md` §4, §5, §8).
 
-croniter, imported nowhere else, gets only the canonical spelling of an expression and naive local
-times, in which it is exact; what the clock changes of a zone mean for a job is decided here.
-Equal schedules are one object, so that many jobs that share one cost one computation.
+Which days match is `days.py`'s business; the times of such a day are two sorted lists. What the
+clock changes of a zone mean for a job is decided here. Equal schedules are one object, so that
+many jobs that share one cost one computation.
 """
 
 import threading
-from datetime import UTC, datetime, timedelta
+from bisect import bisect_left, bisect_right
+from datetime import UTC, datetime, time, timedelta
 from weakref import WeakValueDictionary
 from zoneinfo import ZoneInfo
 
-from croniter import croniter
-
+from noether_supervisor.schedule.days import days_of
 from noether_supervisor.schedule.fields import CronError, CronErrorKind
 from noether_supervisor.schedule.parsing import CronExpression, parse_cron
 from noether_supervisor.schedule.zones import ZoneError, named_zone, process_zone
@@ -31,9 +31,10 @@ __all__ = [
 ]
 
 MINUTE = timedelta(minutes=1)
+_DAY = timedelta(days=1)
 
 _lock = threading.Lock()
-"""Held while a schedule is interned or computed: croniter's objects have a state."""
+"""Held while a schedule is interned or computed: what it shares with others has a state."""
 
 _interned: WeakValueDictionary[tuple[CronExpression, ZoneInfo], "Schedule"] = WeakValueDictionary()
 
@@ -51,17 +52,12 @@ def schedule_for(cron: str | CronExpression, zone: ZoneInfo) -> "Schedule":
 class Schedule:
     """The due instants of an expression in a zone; made by `schedule_for`."""
 
-    __slots__ = ("__weakref__", "_answers", "_croniter", "expression", "zone")
+    __slots__ = ("__weakref__", "_answers", "_days", "expression", "zone")
 
     def __init__(self, expression: CronExpression, zone: ZoneInfo) -> None:
         self.expression = expression
         self.zone = zone
-        self._croniter = croniter(
-            expression.canonical,
-            datetime(2000, 1, 1),  # noqa: DTZ001 - a naive local time is what it shall compute in
-            ret_type=datetime,
-            day_or=not expression.day_and,
-        )
+        self._days = days_of(expression)
         self._answers: tuple[tuple[datetime, datetime], ...] = ()
 
     def __repr__(self) -> str:
@@ -76,7 +72,8 @@ class Schedule:
         """
         if after.tzinfo is None:
             raise ValueError(f"expected an aware datetime, got {after!r}")
-        after = after.astimezone(UTC)
+        if after.tzinfo is not UTC:
+            after = after.astimezone(UTC)
         with _lock:
             for earliest, answer in self._answers:
                 if earliest <= after < answer:
@@ -128,9 +125,27 @@ class Schedule:
 
     def _next_local(self, local: datetime) -> datetime:
         """The next matching local minute as if the clock never changed."""
-        start = local.replace(second=0, microsecond=0)
-        found: datetime = self._croniter.get_next(datetime, start_time=start)
-        return found
+        day = local.date()
+        matching = self._days.on_or_after(day)
+        if matching == day:
+            found = _time_after(self.expression, local.hour, local.minute)
+            if found is not None:
+                return datetime.combine(day, found)
+            matching = self._days.on_or_after(day + _DAY)
+        first = time(self.expression.hours[0], self.expression.minutes[0])
+        return datetime.combine(matching, first)
+
+
+def _time_after(expression: CronExpression, hour: int, minute: int) -> time | None:
+    """The first time of a matching day later than this minute; None after the last."""
+    hours, minutes = expression.hours, expression.minutes
+    at = bisect_left(hours, hour)
+    if at < len(hours) and hours[at] == hour:
+        later = bisect_right(minutes, minute)
+        if later < len(minutes):
+            return time(hour, minutes[later])
+        at += 1
+    return time(hours[at], minutes[0]) if at < len(hours) else None
 
 
 def local_reading(instant: datetime, zone: ZoneInfo) -> datetime:

@@ -6,6 +6,7 @@ checks run in the order of §7, and the first that fails decides the kind.
 
 from calendar import month_name
 from dataclasses import dataclass
+from functools import lru_cache
 
 from noether_supervisor.schedule.fields import (
     DAY,
@@ -22,6 +23,9 @@ from noether_supervisor.schedule.fields import (
 )
 
 MAX_CHARACTERS = 1000
+
+_REMEMBERED = 16_384
+"""Texts whose meaning is remembered: a file is looked at twice, for mistakes and for schedules."""
 
 _BLANKS = " \t"
 _ALLOWED = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ*,-/ \t")
@@ -57,19 +61,17 @@ class CronExpression:
     @property
     def canonical(self) -> str:
         """The five fields as `*` or a comma list; to be read together with `day_and`."""
+        times = f"{_listed(MINUTE, self.minutes)} {_listed(HOUR, self.hours)}"
+        return f"{times} {self.canonical_days}"
+
+    @property
+    def canonical_days(self) -> str:
+        """The last three of these fields: day of month, month, day of week."""
         days, weekdays = _listed(DAY, self.days), _listed(WEEKDAY, self.weekdays)
         if not self.day_and and "*" in (days, weekdays):
             # one of two alternatives is always true
             days = weekdays = "*"
-        return " ".join(
-            (
-                _listed(MINUTE, self.minutes),
-                _listed(HOUR, self.hours),
-                days,
-                _listed(MONTH, self.months),
-                weekdays,
-            )
-        )
+        return f"{days} {_listed(MONTH, self.months)} {weekdays}"
 
 
 def parse_cron(value: object) -> CronExpression:
@@ -81,13 +83,18 @@ def parse_cron(value: object) -> CronExpression:
             "too_long",
             f"cron has {len(value)} characters, at most {MAX_CHARACTERS} are allowed",
         )
+    return _read(value)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _read(value: str) -> CronExpression:
     text = value.strip(_BLANKS)
     if not text:
         raise CronError("empty", f"cron is empty, expected {_five_fields()}")
     if text.startswith("@"):
         raise _alias(text)
     # of the whole value: what looks like a blank at its ends may be none
-    for character in value:
+    for character in () if _ALLOWED.issuperset(value) else value:
         if character not in _ALLOWED:
             raise CronError(
                 "bad_character",
@@ -142,9 +149,11 @@ def _field_count(count: int) -> CronError:
 
 def _check_fires(expression: CronExpression) -> None:
     """Refuses an expression that matches no day of any year (`cron.md` §2)."""
+    if not expression.day_and:
+        return
     earliest = min(expression.days)
     longest = max(_DAYS_OF_MONTH[month - 1] for month in expression.months)
-    if expression.day_and and earliest > longest:
+    if earliest > longest:
         months = ", ".join(month_name[month] for month in expression.months)
         verb = "has" if len(expression.months) == 1 else "have"
         raise CronError("never_fires", f"cron never fires: {months} {verb} no day {earliest}")

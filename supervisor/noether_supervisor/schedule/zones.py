@@ -14,8 +14,12 @@ from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
+from noether_supervisor.config.bounded import read_bounded
 from noether_supervisor.errors import SupervisorError
 from noether_supervisor.schedule.fields import quoted
+
+_MOST_IMAGE_BYTES = 1 << 20
+"""Of a TZif file: the largest of the database has 4 KB."""
 
 _SYSTEM_ZONE = Path("/etc/localtime")
 _UNUSABLE = (
@@ -47,15 +51,14 @@ def named_zone(key: str) -> ZoneInfo:
 def process_zone(environ: Mapping[str, str], system_zone: Path = _SYSTEM_ZONE) -> ZoneInfo:
     """The zone of jobs that name none, by `TZ`; raises `ZoneError` naming it and its value.
 
-    Unset: the system's zone, UTC if there is none. Empty: UTC. Otherwise an IANA key, a path of
-    a TZif file (either with or without a leading colon), or a POSIX rule such as
-    `CET-1CEST,M3.5.0,M10.5.0/3`, all of it (POSIX.1-2017 §8.3, times of day as in RFC 8536).
+    Unset: the system's zone, UTC if there is none (a link to nowhere is an error). Empty: UTC.
+    Otherwise an IANA key, a path of a TZif file (either with or without a leading colon), or a
+    POSIX rule such as `CET-1CEST,M3.5.0,M10.5.0/3`, all of it (POSIX.1-2017 §8.3, times of day as
+    in RFC 8536).
     """
     text = environ.get("TZ")
     if text is None:
-        if not system_zone.exists():
-            return ZoneInfo("UTC")
-        return _zone_of_file(system_zone, f"the system's time zone {system_zone}")
+        return _zone_of_system(system_zone)
     if not text:
         return ZoneInfo("UTC")
     name = text.removeprefix(":")
@@ -69,6 +72,22 @@ def process_zone(environ: Mapping[str, str], system_zone: Path = _SYSTEM_ZONE) -
             f"TZ is {quoted(text)}, which is no time zone: expected an IANA name such as "
             "Europe/Madrid, the path of a TZif file or a complete POSIX rule such as "
             f"CET-1CEST,M3.5.0,M10.5.0/3; {_advice(name)}"
+        )
+    return zone
+
+
+def _zone_of_system(path: Path) -> ZoneInfo:
+    if path.exists():
+        return _zone_of_file(path, f"the system's time zone {path}")
+    if not path.is_symlink():
+        return ZoneInfo("UTC")
+    # images without the system's database often keep the link into it: its name is enough
+    target = os.path.realpath(path)
+    zone = _zone_of_key(target.partition("/zoneinfo/")[2])
+    if zone is None:
+        raise ZoneError(
+            f"the system's time zone {path} is a link to {target}, which is not there; mend it, or "
+            "set TZ"
         )
     return zone
 
@@ -92,7 +111,7 @@ def _advice(key: str) -> str:
 
 def _zone_of_file(path: Path, subject: str) -> ZoneInfo:
     try:
-        image = path.read_bytes()
+        image = read_bounded(path, _MOST_IMAGE_BYTES)
         # a link into the database tells the zone's name, which is only for showing
         _, found, key = os.path.realpath(path).partition("/zoneinfo/")
         return _zone_of_image(image, key if found else str(path))

@@ -28,6 +28,10 @@ T = TypeVar("T")
 
 _MOST_IN_ONE_COMMIT = 1000
 _COMMITS_BETWEEN_CHECKPOINTS = 100
+_CHANGES_BETWEEN_CHECKPOINTS = 500
+"""Whichever comes first: starts and ends of runs are many small commits, pruning is a few large."""
+_MOST_CHANGES_WITHOUT_CHECKPOINT = 1500
+"""Then it is made although something waits: pruning hands over one slice after another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Database:
         self._gate = threading.Lock()
         self._closed = False
         self._commits = 0
+        self._changes = 0
         self._thread = threading.Thread(target=self._serve, name="history", daemon=True)
         self._thread.start()
 
@@ -151,8 +156,13 @@ class Database:
 
     def _checkpoint_when_quiet(self) -> None:
         # Copying the log into the database takes some milliseconds: not while a fire waits.
-        if self._commits >= _COMMITS_BETWEEN_CHECKPOINTS and self._queue.empty():
-            self._commits = 0
+        total = self._connection.total_changes
+        changes = total - self._changes
+        is_time = (
+            self._commits >= _COMMITS_BETWEEN_CHECKPOINTS or changes >= _CHANGES_BETWEEN_CHECKPOINTS
+        )
+        if is_time and (self._queue.empty() or changes >= _MOST_CHANGES_WITHOUT_CHECKPOINT):
+            self._commits, self._changes = 0, total
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from noether_supervisor.errors import HistoryError
@@ -9,6 +10,8 @@ from noether_supervisor.storage.opening import private_directory
 from noether_supervisor.storage.trouble import file_trouble
 
 LOCK_NAME = "service.lock"
+
+_MOMENT_SECONDS = 0.5
 
 
 class StateLock:
@@ -36,7 +39,7 @@ class StateLock:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         except BlockingIOError:
-            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            holder = _holder(descriptor)
             os.close(descriptor)
             raise HistoryError(
                 f"another noether-scheduler (pid {holder}) already works on the state directory "
@@ -46,6 +49,16 @@ class StateLock:
             os.close(descriptor)
             raise file_trouble(error, path) from error
         return cls(descriptor)
+
+    @property
+    def mark(self) -> str:
+        """What tells this state directory from every other one of this machine: its lock's inode.
+
+        The processes of a service carry it in their command lines (`runs/leftovers.py`).
+        """
+        assert self._descriptor is not None
+        status = os.fstat(self._descriptor)
+        return f"{status.st_dev:x}-{status.st_ino:x}"
 
     def release(self) -> None:
         """Give the lock back; a second call does nothing."""
@@ -58,3 +71,15 @@ class StateLock:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+def _holder(descriptor: int) -> str:
+    """The pid of the service that has the lock, which it writes a moment after it got the lock."""
+    ends = time.monotonic() + _MOMENT_SECONDS
+    while True:
+        text = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+        if text.isdigit() and Path(f"/proc/{text}").exists():
+            return text
+        if time.monotonic() > ends:
+            return "unknown"
+        time.sleep(_MOMENT_SECONDS / 50)

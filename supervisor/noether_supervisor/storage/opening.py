@@ -38,7 +38,12 @@ def private_directory(path: Path) -> None:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise file_trouble(error, path) from error
+        is_file = isinstance(error, FileExistsError)
+        reason = "a file stands there" if is_file else error.strerror or str(error)
+        raise HistoryError(
+            f"the state directory {path} cannot be made ({reason}): give the scheduler a state_dir "
+            "that this user may make and write"
+        ) from error
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:

@@ -10,6 +10,7 @@ closes an idle one just as it is used again would turn into a failure that is no
 import asyncio
 import contextlib
 import os
+import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -36,6 +37,7 @@ _CONNECT_SECONDS = 2.0
 _MAX_ANSWER_BYTES = 64 * 1024
 _ANSWER_SECONDS = 1.0
 _SHORTEST_HIDDEN = 4
+_LONGEST_REASON = 300
 
 
 class HttpSender:
@@ -57,6 +59,8 @@ class HttpSender:
         is_final = False
         problem = ""
         try:
+            # Loaded before the clock runs: the limit is for the receiver.
+            await self._client(None)
             async with contextlib.AsyncExitStack() as stack:
                 async with asyncio.timeout(terms.timeout_seconds):
                     response = await self._response(stack, delivery, terms)
@@ -174,7 +178,7 @@ async def _drain(response: "httpx.Response") -> None:
 
 def _reason(error: Exception, terms: Terms) -> str:
     """What went wrong, without the URL, the user in it and the values of headers."""
-    text = str(error) or type(error).__name__
+    text = _cause(error) or str(error) or type(error).__name__
     text = text.replace(terms.url, redacted(terms.url))
     with contextlib.suppress(ValueError):
         user, at, _ = urlsplit(terms.url).netloc.rpartition("@")
@@ -182,4 +186,19 @@ def _reason(error: Exception, terms: Terms) -> str:
     for value in terms.headers.values():
         if len(value) >= _SHORTEST_HIDDEN:
             text = text.replace(value, "***")
-    return text
+    # It may quote what the receiver said, which has no end.
+    return text if len(text) <= _LONGEST_REASON else f"{text[: _LONGEST_REASON - 1]}…"
+
+
+def _cause(error: BaseException | None) -> str:
+    """What the operating system said, which the libraries above wrap; empty when it said nothing.
+
+    The words for no connection are "All connection attempts failed", whatever the reason.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno:
+            # resolver and TLS have numbers of their own
+            is_own = error.errno < 0 or isinstance(error, ssl.SSLError)
+            return str(error) if is_own else os.strerror(error.errno)
+        error = error.__cause__ or error.__context__
+    return ""

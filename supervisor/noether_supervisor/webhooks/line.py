@@ -3,8 +3,6 @@
 from collections import deque
 from collections.abc import Callable
 
-from noether_supervisor.webhooks.target import receiver_of
-
 
 class Line:
     """The deliveries that are due; `begin(delivery id, receiver)` starts a call of one.
@@ -21,9 +19,8 @@ class Line:
         self._turns: deque[str] = deque()
         self._under_way = 0
 
-    def add(self, delivery_id: int, url: str) -> None:
-        """A delivery to this URL is due."""
-        receiver = receiver_of(url)
+    def add(self, delivery_id: int, receiver: str) -> None:
+        """A delivery to this receiver is due."""
         queue = self._queues.setdefault(receiver, deque())
         queue.append(delivery_id)
         if len(queue) == 1:

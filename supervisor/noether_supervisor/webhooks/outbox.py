@@ -2,7 +2,8 @@
 
 Promises: an owed delivery is recorded as delivered or failed after its last attempt, never before,
 so a crash repeats an attempt and drops no delivery. When the next attempt is due is recorded too,
-so it is made by whichever service runs then. A receiver that is slow or dead takes at most
+so it is made by whichever service runs then. What nobody can say any more where to send stays owed
+until the configuration says so again. A receiver that is slow or dead takes at most
 `CALLS_PER_RECEIVER` places of `CALLS_AT_ONCE`, and free places go round among the receivers, so it
 delays nobody else; one that waits for its next attempt takes none. Bodies are read when their call
 is made: a queue of large outputs costs no memory.
@@ -11,6 +12,7 @@ is made: a queue of large outputs costs no memory.
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from loguru import logger
@@ -26,7 +28,7 @@ from noether_supervisor.webhooks.attempts import (
 )
 from noether_supervisor.webhooks.line import Line
 from noether_supervisor.webhooks.target import redacted
-from noether_supervisor.webhooks.terms import RefusalError, Terms, plain_terms
+from noether_supervisor.webhooks.terms import Terms
 
 CALLS_AT_ONCE = 128
 CALLS_PER_RECEIVER = 8
@@ -67,7 +69,7 @@ class Sender(Protocol):
 class Outbox:
     """The deliveries of one service; used on one event loop, from `start` to `stop`.
 
-    `terms_for` says how a delivery is made, each time one is; it may raise `RefusalError`.
+    `terms_for` says how a delivery is made, each time one is; None: nobody knows where it goes now.
     `chance` gives numbers from 0 to 1, for the random part of the wait between two attempts.
     """
 
@@ -77,7 +79,7 @@ class Outbox:
         sender: Sender,
         clock: Clock,
         *,
-        terms_for: Callable[[OwedDelivery], Terms] = plain_terms,
+        terms_for: Callable[[OwedDelivery], Terms | None],
         chance: Callable[[], float] = random.random,
         calls_at_once: int = CALLS_AT_ONCE,
         calls_per_receiver: int = CALLS_PER_RECEIVER,
@@ -90,6 +92,8 @@ class Outbox:
         self._line = Line(calls_at_once, calls_per_receiver, self._begin)
         self._known: set[int] = set()
         self._putoff: dict[int, asyncio.TimerHandle] = {}
+        self._aside: dict[int, OwedDelivery] = {}
+        self._told: set[str] = set()
         self._asked: dict[int, asyncio.Future[Attempt]] = {}
         self._arriving: set[asyncio.Task[None]] = set()
         self._calling: set[asyncio.Task[None]] = set()
@@ -112,6 +116,14 @@ class Outbox:
         self._arriving.add(task)
         task.add_done_callback(self._arriving.discard)
 
+    def reconsider(self) -> None:
+        """The configuration has changed: what nobody knew where to send may have a receiver."""
+        for delivery_id, owed in list(self._aside.items()):
+            if self._terms_for(owed) is not None:
+                self._told.discard(owed.job)
+                self._forget(delivery_id)
+                self.owe(delivery_id)
+
     def owe_now(self, delivery_id: int) -> "asyncio.Future[Attempt]":
         """The same for a delivery that somebody waits for; one that is put off is sent at once.
 
@@ -127,7 +139,8 @@ class Outbox:
         timer = self._putoff.pop(delivery_id, None)
         if timer is not None:
             timer.cancel()
-            self._known.discard(delivery_id)
+        if timer is not None or delivery_id in self._aside:
+            self._forget(delivery_id)
         self.owe(delivery_id)
         return asked
 
@@ -170,7 +183,7 @@ class Outbox:
         if pending.not_before is not None and pending.id not in self._asked:
             wait = (pending.not_before - self._clock.now()).total_seconds()
         if wait <= 0:
-            self._line.add(pending.id, pending.url)
+            self._line.add(pending.id, pending.receiver)
         elif not self._stopping:
             # Bounded, for a clock that was set back since.
             self._putoff[pending.id] = asyncio.get_running_loop().call_later(
@@ -179,7 +192,7 @@ class Outbox:
 
     def _is_due(self, pending: PendingDelivery) -> None:
         del self._putoff[pending.id]
-        self._line.add(pending.id, pending.url)
+        self._line.add(pending.id, pending.receiver)
 
     def _begin(self, delivery_id: int, receiver: str) -> None:
         task = asyncio.create_task(self._deliver(delivery_id), name=f"webhook-{delivery_id}")
@@ -196,45 +209,42 @@ class Outbox:
         try:
             delivery = await self._book.owed(delivery_id)
             if delivery is not None:
-                attempt = await self._attempt(delivery)
+                terms = self._terms_for(delivery.owed)
+                if terms is None:
+                    self._put_aside(delivery)
+                    return
+                attempt = await self._attempt(delivery, terms)
                 await self._book.attempted(delivery_id, attempt)
+                # told once it is recorded: what the log says outlives a kill
+                _say(delivery, terms, attempt)
         except SupervisorError as error:
             self._leave(delivery_id, error)
             return
         self._tell(delivery_id, attempt)
         if delivery is not None and attempt is not None and attempt.next_at is not None:
-            self._line_up(PendingDelivery(delivery_id, delivery.owed.url, attempt.next_at))
+            self._line_up(PendingDelivery(delivery_id, delivery.owed.receiver, attempt.next_at))
         else:
             self._known.discard(delivery_id)
 
-    async def _attempt(self, delivery: Delivery) -> Attempt:
-        owed = delivery.owed
-        number = delivery.attempts + 1
-        try:
-            terms = self._terms_for(owed)
-        except RefusalError as error:
-            terms = plain_terms(owed)
-            outcome: Answered | Unanswered = Unanswered(error.message, is_final=True)
-        else:
-            outcome = await self._sender.send(delivery, terms)
-        most_attempts = terms.most_attempts
-        attempt = attempt_of(outcome, number, most_attempts, self._clock.now(), self._chance)
-        log = logger.bind(job=owed.job, run_id=owed.run_id)
-        shown = redacted(terms.url)
-        if attempt.state == "delivered":
-            log.info("webhook {} answered {}", shown, attempt.http_status)
-            return attempt
-        # The problem of a call without an answer names the receiver itself.
-        problem = attempt.problem if attempt.http_status is None else f"{shown} {attempt.problem}"
-        if attempt.next_at is not None:
-            wait = (attempt.next_at - attempt.at).total_seconds()
-            told = "webhook attempt {} of {} failed: {}; the next in {:.0f} s"
-            log.warning(told, number, most_attempts, problem, wait)
-        elif number > 1:
-            log.error("webhook failed after {} attempts: {}", number, problem)
-        else:
-            log.warning("webhook failed: {}", problem)
-        return attempt
+    async def _attempt(self, delivery: Delivery, terms: Terms) -> Attempt:
+        outcome = await self._sender.send(delivery, terms)
+        number, most = delivery.attempts + 1, terms.most_attempts
+        return attempt_of(outcome, number, most, self._clock.now(), self._chance)
+
+    def _put_aside(self, delivery: Delivery) -> None:
+        job = delivery.owed.job
+        told = f"the configuration has no webhook of the job {job!r}, so nobody knows where to send"
+        if job not in self._told:
+            self._told.add(job)
+            logger.bind(job=job).warning("{} what its runs owe; it stays owed until it has", told)
+        self._aside[delivery.id] = replace(delivery.owed, body=b"")
+        asked = self._asked.pop(delivery.id, None)
+        if asked is not None and not asked.done():
+            asked.set_exception(SupervisorError(f"{told} it; put it back and ask again"))
+
+    def _forget(self, delivery_id: int) -> None:
+        self._known.discard(delivery_id)
+        self._aside.pop(delivery_id, None)
 
     def _leave(self, delivery_id: int, error: SupervisorError) -> None:
         # It stays owed, and known, so that only the next start repeats it, under the same id.
@@ -253,3 +263,23 @@ class Outbox:
             asked.cancel()
         else:
             asked.set_result(attempt)
+
+
+def _say(delivery: Delivery, terms: Terms, attempt: Attempt) -> None:
+    """One line of the log about an attempt."""
+    log = logger.bind(job=delivery.owed.job, run_id=delivery.owed.run_id)
+    number = delivery.attempts + 1
+    shown = redacted(terms.url)
+    if attempt.state == "delivered":
+        log.info("webhook {} answered {}", shown, attempt.http_status)
+        return
+    # The problem of a call without an answer names the receiver itself.
+    problem = attempt.problem if attempt.http_status is None else f"{shown} {attempt.problem}"
+    if attempt.next_at is not None:
+        wait = (attempt.next_at - attempt.at).total_seconds()
+        told = "webhook attempt {} of {} failed: {}; the next in {:.0f} s"
+        log.warning(told, number, terms.most_attempts, problem, wait)
+    elif number > 1:
+        log.error("webhook failed after {} attempts: {}", number, problem)
+    else:
+        log.warning("webhook failed: {}", problem)

@@ -10,6 +10,7 @@ from noether_contract import __version__
 from noether_contract.outcomes import RunStatus
 from noether_supervisor.config import Job, settings_of
 from noether_supervisor.records import Fire, OwedDelivery, RunEnding, instant_text
+from noether_supervisor.webhooks.target import receiver_of
 
 
 def owed_delivery(job: Job, fire: Fire, ending: RunEnding) -> OwedDelivery | None:
@@ -33,10 +34,9 @@ def owed_by_hand(job: Job, fire: Fire, ending: RunEnding) -> OwedDelivery | None
     return OwedDelivery(
         run_id=fire.run_id,
         job=fire.job,
-        url=webhook.url,
+        receiver=receiver_of(webhook.url),
         body=body_of(fire, ending, with_trace=webhook.include_trace),
         most_attempts=webhook.attempts,
-        is_signed=webhook.secret is not None,
     )
 
 
@@ -60,7 +60,7 @@ def body_of(fire: Fire, ending: RunEnding, *, with_trace: bool = False) -> bytes
     body["fired_at"] = instant_text(fire.due)
     if with_trace:
         trace = ending.trace
-        body["trace"] = None if trace is None else orjson.Fragment(trace.model_dump_json())
+        body["trace"] = None if trace is None else trace
     return orjson.dumps(body)
 
 

@@ -2,6 +2,7 @@
 
 from urllib.parse import SplitResult, urlsplit
 
+_UNREADABLE = "(unreadable URL)"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -12,18 +13,18 @@ def redacted(url: str) -> str:
     """
     parts = _split(url)
     if parts is None or not parts.hostname:
-        return "(unreadable URL)"
+        return _UNREADABLE
     rest = "/…" if parts.path not in ("", "/") or parts.query else ""
     return f"{parts.scheme}://{_host(parts)}{rest}"
 
 
 def receiver_of(url: str) -> str:
-    """The receiver that a URL belongs to: `https://hooks.example.com:443`."""
+    """The receiver that a URL belongs to: `https://hooks.example.com:443`; may be shown, too."""
     parts = _split(url)
     if parts is None or not parts.hostname:
-        return url
+        return _UNREADABLE
     port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
-    return f"{parts.scheme}://{parts.hostname}:{port}"
+    return f"{parts.scheme}://{_bracketed(parts.hostname)}:{port}"
 
 
 def _split(url: str) -> SplitResult | None:
@@ -36,7 +37,9 @@ def _split(url: str) -> SplitResult | None:
 
 
 def _host(parts: SplitResult) -> str:
-    name = parts.hostname or ""
-    if ":" in name:
-        name = f"[{name}]"
+    name = _bracketed(parts.hostname or "")
     return name if parts.port is None else f"{name}:{parts.port}"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

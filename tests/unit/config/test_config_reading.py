@@ -267,6 +267,28 @@ def test_a_text_that_is_no_json_is_told_with_its_line(tmp_path: Path, text: str,
     assert caught.value.findings[0].path == ""
 
 
+@pytest.mark.parametrize(
+    ("line", "hint", "shown"),
+    [
+        ("{'jobs': []}", "JSON has double quotes", "{'jobs': []}"),
+        ('{"jobs": [] // mine', "JSON has no comments", '{"jobs": [] *** ***'),
+        ('{"enabled": True}', "JSON has no such value", '{"enabled": True}'),
+        ('{"name": "a" "cron": "x"}', "expected ','", '{"name": "a" "cron": "x"}'),
+        ('{"timeout": 3 "secret": "x"}', "expected ','", '{"timeout": 3 "secret": ***}'),
+        ('{"name": "a" "secret": "x" "b": "y"}', "expected ','", '"secret": *** "b": ***}'),
+        ('{"name": "a"x": "secret", "y": "secret"}', "expected ','", '{"name": ***'),
+    ],
+)
+def test_what_other_languages_allow_gets_a_hint_and_its_line(
+    tmp_path: Path, line: str, hint: str, shown: str
+) -> None:
+    path = write(tmp_path, line)
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+    assert hint in str(caught.value)
+    assert shown in str(caught.value)
+
+
 def test_bytes_that_are_no_utf8_are_told_with_their_place(tmp_path: Path) -> None:
     path = tmp_path / "scheduler.json"
     path.write_bytes(b'{\n "a": "\xff"}')

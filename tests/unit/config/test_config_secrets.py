@@ -7,8 +7,20 @@ from typing import Any
 import pytest
 
 from noether_contract.messages import FileStoreRef, RegistryRef
-from noether_supervisor.config import SchedulerConfig, WebhookSettings, read_config, read_secret
-from noether_supervisor.config.excerpt import MAX_CHARACTERS, excerpt, spans_that_look_secret
+from noether_supervisor.config import (
+    Document,
+    SchedulerConfig,
+    WebhookSettings,
+    read_config,
+    read_secret,
+)
+from noether_supervisor.config.excerpt import (
+    MAX_CHARACTERS,
+    SHOWN_TEXTS,
+    excerpt,
+    spans_that_look_secret,
+)
+from noether_supervisor.config.models import HistorySettings, Job, RetrySettings
 from noether_supervisor.errors import ConfigError, SupervisorError
 
 JOB: dict[str, Any] = {"name": "a", "cron": "* * * * *", "graph": "g.json"}
@@ -118,4 +130,26 @@ def test_hidden_spans_may_overlap_the_edges_of_what_is_shown() -> None:
     text = "s" * 300
     assert excerpt(text, 150, [(0, 300)]) == "…***…"
     assert excerpt("ab", 0, [(0, 2)]) == "***"
-    assert spans_that_look_secret("nothing here") == []
+    assert spans_that_look_secret('{"attempts": 1, "on": true') == []
+
+
+def test_it_is_decided_of_every_key_whether_its_texts_are_shown() -> None:
+    parts = (SchedulerConfig, Job, HistorySettings, RetrySettings)
+    keys = {key for part in parts for key in part.model_fields}
+    hidden = {"registry_url", "registry_api_key", "webhook", "env", "input"}
+    assert keys == SHOWN_TEXTS | hidden
+    assert not SHOWN_TEXTS & hidden
+
+
+def test_texts_are_shown_only_where_every_key_on_the_way_is_harmless() -> None:
+    text = (
+        '{"jobs": [{"name": "a", "webhook": "HIDDEN", "input": {"name": "HIDDEN", "n": 5}},'
+        ' {"name": "b", "headrs": {"name": "HIDDEN"}, "env": {"n": 7}, "retry": {"attempts": 3}}'
+    )
+    shown = text
+    for start, end in reversed(spans_that_look_secret(text)):
+        shown = f"{shown[:start]}***{shown[end:]}"
+    assert shown == text.replace('"HIDDEN"', "***").replace("7", "***")
+    document = Document(Path("/x"), text + "]}", json.loads(text + "]}"))
+    assert "HIDDEN" not in document.locate("jobs[1].headrs")[2]
+    assert '"b"' in document.locate("jobs[1].headrs")[2]

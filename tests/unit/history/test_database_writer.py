@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,22 @@ def test_many_commits_do_not_let_the_log_grow(path: Path) -> None:
 
     # 450 commits of some pages each: a log without checkpoints would hold them all.
     assert asyncio.run(scenario()) < 450 * 2 * 4096
+
+
+def test_much_in_few_commits_does_not_let_the_log_grow(path: Path) -> None:
+    async def scenario() -> None:
+        with Database.open(path) as database:
+            for turn in range(40):
+                await database.run(partial(a_hundred_waiting, turn))
+            # 4,000 entries are more than two megabytes of log
+            assert Path(f"{path}-wal").stat().st_size < 1_000_000
+
+    asyncio.run(scenario())
+
+
+def a_hundred_waiting(turn: int, connection: sqlite3.Connection) -> None:
+    for number in range(100):
+        ledger.record_waiting(connection, fire(turn * 100 + number))
 
 
 def test_a_loop_that_is_gone_does_not_disturb_the_writer(path: Path) -> None:

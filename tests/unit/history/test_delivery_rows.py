@@ -40,10 +40,9 @@ def owing(
     connection: sqlite3.Connection,
     number: int = 0,
     most_attempts: int = 1,
-    is_signed: bool = False,
 ) -> int:
     of = fire(number)
-    call = OwedDelivery(of.run_id, of.job, URL, b'{"n":%d}' % number, most_attempts, is_signed)
+    call = OwedDelivery(of.run_id, of.job, URL, b'{"n":%d}' % number, most_attempts)
     delivery_id = ledger.record_refused(connection, of, succeeded({"n": number}), call)
     assert delivery_id is not None
     return delivery_id
@@ -55,8 +54,8 @@ def shown(connection: sqlite3.Connection) -> str | None:
 
 def told(fire: Fire, ending: RunEnding, before: OwedDelivery | None) -> OwedDelivery:
     """What a configuration with a webhook would say: the output as body."""
-    url = "http://new/" if before is None else f"{before.url}?new"
-    return OwedDelivery(fire.run_id, fire.job, url, str(ending.output).encode(), 3, True)
+    url = "http://new/" if before is None else f"{before.receiver}?new"
+    return OwedDelivery(fire.run_id, fire.job, url, str(ending.output).encode(), 3)
 
 
 def told_nobody(fire: Fire, ending: RunEnding, before: OwedDelivery | None) -> None:
@@ -64,8 +63,8 @@ def told_nobody(fire: Fire, ending: RunEnding, before: OwedDelivery | None) -> N
 
 
 def test_what_is_owed_is_found_with_its_body(connection: sqlite3.Connection) -> None:
-    first, second = owing(connection, 1), owing(connection, 2, most_attempts=5, is_signed=True)
-    call = OwedDelivery(fire(2).run_id, "digest", URL, b'{"n":2}', 5, True)
+    first, second = owing(connection, 1), owing(connection, 2, most_attempts=5)
+    call = OwedDelivery(fire(2).run_id, "digest", URL, b'{"n":2}', 5)
     assert pending_deliveries(connection) == [
         PendingDelivery(first, URL),
         PendingDelivery(second, URL),
@@ -134,7 +133,7 @@ def test_a_kept_body_is_owed_again_as_it_was(
     number = owing(connection)
     record_attempt(connection, number, attempt)
     assert owe_again(connection, fire().run_id, told) == number
-    call = OwedDelivery(fire().run_id, "digest", f"{URL}?new", b'{"n":0}', 3, True)
+    call = OwedDelivery(fire().run_id, "digest", f"{URL}?new", b'{"n":0}', 3)
     assert owed_delivery(connection, number) == Delivery(number, call, attempts=0)
     assert pending_delivery(connection, number) == PendingDelivery(number, f"{URL}?new")
     assert shown(connection) == "owed"
@@ -156,12 +155,12 @@ def test_what_was_owed_before_is_at_hand(connection: sqlite3.Connection) -> None
         met.append(before)
         return owed(fire)
 
-    number = owing(connection, most_attempts=4, is_signed=True)
+    number = owing(connection, most_attempts=4)
     owe_again(connection, fire().run_id, noted)
     record_attempt(connection, number, DELIVERED)
     owe_again(connection, fire().run_id, noted)
-    kept = OwedDelivery(fire().run_id, "digest", URL, b'{"n":0}', 4, True)
-    assert met == [kept, OwedDelivery(fire().run_id, "digest", owed(fire()).url, b"")]
+    kept = OwedDelivery(fire().run_id, "digest", URL, b'{"n":0}', 4)
+    assert met == [kept, OwedDelivery(fire().run_id, "digest", owed(fire()).receiver, b"")]
 
 
 def test_a_run_that_owed_nothing_can_owe_it_now(connection: sqlite3.Connection) -> None:
@@ -169,7 +168,7 @@ def test_a_run_that_owed_nothing_can_owe_it_now(connection: sqlite3.Connection) 
     number = owe_again(connection, fire().run_id, told)
     found = owed_delivery(connection, number)
     assert found is not None
-    assert found.owed.url == "http://new/"
+    assert found.owed.receiver == "http://new/"
 
 
 def test_the_ending_is_the_one_that_was_recorded(connection: sqlite3.Connection) -> None:

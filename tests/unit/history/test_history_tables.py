@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from history_samples import DUE, failed, fire, minute, stage_entry, trace
-from noether_contract.messages import Usage
+from noether_contract.messages import Usage, write_message
 from noether_contract.outcomes import RunStatus
 from noether_supervisor.history.reading import JobSummary, RunDetails
 from noether_supervisor.history.tables import history_lines, show_lines, status_lines, why
@@ -83,7 +83,7 @@ def test_show_tells_everything() -> None:
         error=failed("the stage fetch failed").error,
         notes=("a remark",),
         delivery="owed",
-        trace_text=trace(stage_entry("root.stages[0]")).model_dump_json(),
+        trace_text=write_message(trace(stage_entry("root.stages[0]"))).decode(),
     )
     usage = Usage(cpu_ms=12, peak_memory_bytes=12_300_000, stage_calls=3)
     lines = show_lines(RunDetails(full, usage, "last words\n"), zone=BERLIN)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from history_samples import DUE, failed, fire, minute, owed, succeeded
-from noether_contract.messages import Trace
 from noether_contract.outcomes import RunStatus
+from noether_contract.reading import TRACE
 from noether_supervisor.errors import HistoryError
 from noether_supervisor.history import ledger
 from noether_supervisor.history.deliveries import owed_delivery, pending_deliveries
@@ -72,7 +72,7 @@ def test_a_run_from_its_start_to_its_end(connection: sqlite3.Connection) -> None
     assert entry.composition_id == "c" * 64
     assert entry.output_text == '{"n":1,"x":1.0,"big":9223372036854775808}'
     assert entry.trace_text is not None
-    assert Trace.model_validate_json(entry.trace_text) == ending.trace
+    assert TRACE.validate_json(entry.trace_text) == ending.trace
     assert entry.delivery is None
 
 
@@ -98,7 +98,7 @@ def test_the_end_and_the_webhook_it_owes_are_one(connection: sqlite3.Connection)
     call = owed(fire(), body=b'{"ok":true}')
     number = ledger.record_end(connection, fire().run_id, succeeded(), call)
     assert number is not None
-    assert pending_deliveries(connection) == [PendingDelivery(number, call.url)]
+    assert pending_deliveries(connection) == [PendingDelivery(number, call.receiver)]
     delivery = owed_delivery(connection, number)
     assert delivery is not None
     assert delivery.owed == call

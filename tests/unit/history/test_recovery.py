@@ -6,8 +6,8 @@ from datetime import timedelta
 import orjson
 
 from history_samples import failed, fire, minute, owed, succeeded
-from noether_contract.messages import Trace
 from noether_contract.outcomes import ErrorCode, RunStatus
+from noether_contract.reading import TRACE
 from noether_supervisor.history import ledger
 from noether_supervisor.history.deliveries import owed_delivery, pending_deliveries
 from noether_supervisor.history.reading import show
@@ -51,7 +51,7 @@ def test_open_runs_are_ended_and_their_webhooks_are_owed(connection: sqlite3.Con
     assert entry.error.code is ErrorCode.RUN_INTERRUPTED
     assert entry.notes
     assert entry.trace_text is not None
-    trace = Trace.model_validate_json(entry.trace_text)
+    trace = TRACE.validate_json(entry.trace_text)
     assert trace.incomplete
     assert trace.status == "Failed"
     assert trace.composition_id == "d" * 64

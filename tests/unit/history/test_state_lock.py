@@ -32,3 +32,22 @@ def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(HistoryError, match="file"):
         StateLock.take(tmp_path / "file" / "state")
+
+
+@pytest.mark.parametrize("text", ["", "4194305", "what?"])
+def test_a_holder_that_has_not_written_its_pid_yet_is_not_mistaken_for_a_dead_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr("noether_supervisor.storage.lock._MOMENT_SECONDS", 0.01)
+    with StateLock.take(tmp_path):
+        (tmp_path / LOCK_NAME).write_text(text)
+        with pytest.raises(HistoryError, match=r"pid unknown\)"):
+            StateLock.take(tmp_path)
+
+
+def test_the_mark_is_that_of_the_directory(tmp_path: Path) -> None:
+    with StateLock.take(tmp_path / "a") as a, StateLock.take(tmp_path / "b") as b:
+        marks = a.mark, b.mark
+        assert len(set(marks)) == 2
+    with StateLock.take(tmp_path / "a") as again:
+        assert again.mark == marks[0]

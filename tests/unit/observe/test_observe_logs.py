@@ -1,6 +1,7 @@
 """Log lines: levels from option and environment, text and JSON, the journal's priorities."""
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator
 
@@ -122,3 +123,15 @@ def test_another_stream_is_not_the_journal(said: Said, stream: str) -> None:
     configure("info", "text", {"JOURNAL_STREAM": stream})
     logger.info("plain")
     assert not said().startswith("<")
+
+
+def test_what_libraries_remark_has_the_form_of_the_log(said: Said) -> None:
+    configure("info", "json", {})
+    configure("info", "json", {})
+    broken = RuntimeError("broken")
+    logging.getLogger("asyncio").error("Exception in %s", "callback", exc_info=broken)
+    logging.getLogger("asyncio").info("of no interest")
+    (line,) = said().splitlines()
+    told = json.loads(line)
+    assert (told["level"], told["message"]) == ("error", "asyncio: Exception in callback")
+    assert "RuntimeError: broken" in told["traceback"]

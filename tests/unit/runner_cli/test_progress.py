@@ -49,11 +49,11 @@ def started(call: int, name: str | None = "fetch", attempt: int = 1) -> StageSta
 def ended(
     call: int, name: str | None = "fetch", failure: str | None = None, attempt: int = 1
 ) -> StageEnded:
-    status = FailedStatus(Failed=StageFailure(message=failure)) if failure is not None else "Ok"
+    failed = None if failure is None else FailedStatus(Failed=StageFailure(message=failure))
     entry = StageEntry(
         stage_id="ab" * 32,
         step_index=0,
-        status=status,
+        status=failed or "Ok",
         duration_ms=12,
         input_hash=None,
         output_hash=None,
@@ -64,14 +64,23 @@ def ended(
     return StageEnded(call=call, entry=entry)
 
 
-def test_elsewhere_there_is_a_line_per_call_that_ended() -> None:
-    stream = io.StringIO()
+@pytest.mark.parametrize(
+    ("stream", "told"),
+    [
+        pytest.param(Terminal(), "  ✓ fetch [root] 12 ms\n", id="on a dumb terminal"),
+        pytest.param(io.StringIO(), "", id="elsewhere only failures"),
+    ],
+)
+def test_without_a_live_view_there_is_a_line_per_call_that_ended(
+    stream: io.StringIO, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
     progress = Progress(stream)
     for event in (GraphRead(composition_id="c"), started(0), started(1, None), ended(0)):
         progress.show(event)
     progress.show(ended(1, None, "no such luck\nand more", attempt=2))
     assert stream.getvalue() == (
-        "  ✓ fetch [root] 12 ms\n  ✗ abababab [root] (attempt 2) 12 ms\n      no such luck\n"
+        told + "  ✗ abababab [root] (attempt 2) 12 ms\n      no such luck\n"
     )
 
 

@@ -1,5 +1,6 @@
 """The table of endings, row by row, without any process."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -25,7 +26,8 @@ from noether_supervisor.runs.endings import (
     never_started,
     seconds_words,
 )
-from noether_supervisor.runs.stream import Progress, Told
+from noether_supervisor.runs.kept_events import Progress
+from noether_supervisor.runs.stream import Told
 
 STARTED_AT = datetime(2026, 4, 14, 8, 30, tzinfo=UTC)
 REQUEST = RunRequest(
@@ -39,7 +41,7 @@ REQUEST = RunRequest(
     limits=Limits(run_seconds=12.5),
 )
 OPEN = StageStarted(call=3, stage_id="a" * 64, path="root.stages[1]", start_ms=2.0)
-OPEN_TWICE = Progress(composition_id="c" * 64, open=(OPEN, OPEN.model_copy(update={"call": 4})))
+OPEN_TWICE = Progress(composition_id="c" * 64, open=(OPEN, replace(OPEN, call=4)))
 
 
 def report(status: RunStatus, code: ErrorCode | None = None) -> RunReport:
@@ -120,6 +122,7 @@ def test_failed_report_without_an_error_gets_one() -> None:
         (StopReason.REPLACED, RunStatus.INTERRUPTED, ErrorCode.RUN_INTERRUPTED, "later fire"),
         (StopReason.FORCED, RunStatus.INTERRUPTED, ErrorCode.RUN_INTERRUPTED, "at once"),
         (StopReason.FLOOD, RunStatus.CRASHED, ErrorCode.RUNNER_CRASHED, "without end"),
+        (StopReason.SWARM, RunStatus.CRASHED, ErrorCode.RUNNER_CRASHED, "forked without end"),
     ],
 )
 def test_killed_by_us(reason: StopReason, status: RunStatus, code: ErrorCode, words: str) -> None:

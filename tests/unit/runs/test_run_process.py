@@ -15,6 +15,7 @@ from noether_supervisor.runs.process import (
     descendants_of,
     facts_of,
     gone,
+    is_below,
     kill_tree,
     reap,
 )
@@ -127,3 +128,14 @@ def test_strays_are_told_from_plain_children() -> None:
         subreaper.close()
 
     asyncio.run(check())
+
+
+def test_who_is_below_whom() -> None:
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as child:
+        assert is_below(child.pid, os.getpid())
+        assert is_below(child.pid, os.getppid())
+        assert not is_below(os.getpid(), child.pid)
+        child.kill()
+    assert not is_below(os.getpid(), os.getpid())
+    assert not is_below(0, os.getpid())
+    assert is_below(2**22 - 1, os.getpid())

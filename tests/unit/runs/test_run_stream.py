@@ -15,9 +15,11 @@ from noether_contract.messages import (
     StageEntry,
     StageStarted,
     Trace,
+    members_of,
+    write_message,
 )
 from noether_contract.outcomes import RunStatus
-from noether_supervisor.runs import stream
+from noether_supervisor.runs import kept_events
 from noether_supervisor.runs.stream import EventStream, Tail, Told
 
 ENTRY = StageEntry(
@@ -41,8 +43,8 @@ REPORT = RunReport(
     output={"a": [1, 1.5, None]},
     trace=Trace(composition_id=None, started_at="x", duration_ms=0, status="Ok"),
 )
-LINES = b"".join(event.model_dump_json().encode() + b"\n" for event in EVENTS)
-WHOLE = LINES + b"noise\n" + REPORT.model_dump_json().encode() + b"\n"
+LINES = b"".join(write_message(event) + b"\n" for event in EVENTS)
+WHOLE = LINES + b"noise\n" + write_message(REPORT) + b"\n"
 
 
 def read(*slices: bytes) -> Told:
@@ -87,17 +89,28 @@ def test_noise_never_becomes_an_ending(noise: bytes) -> None:
     ],
 )
 def test_report_that_cannot_be_ours(changed: dict[str, object]) -> None:
-    message: dict[str, Any] = {**REPORT.model_dump(mode="json"), **changed}
+    message: dict[str, Any] = {**members_of(REPORT), **changed}
     events = EventStream("run")
     events.feed(compact_json(message) + b"\n")
     assert events.told() == Told(dropped=1)
 
 
+def ended(call: int) -> bytes:
+    return write_message(StageEnded(call=call, entry=ENTRY)) + b"\n"
+
+
 def test_kept_events_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "MAX_KEPT_EVENT_BYTES", len(LINES))
-    told = read(LINES, LINES)
-    assert told.progress.ended == (ENTRY,)
-    assert told.dropped == len(EVENTS)
+    """The oldest ends go first, then the oldest starts."""
+    room = 3 * (len(ended(1)) + kept_events.EVENT_BYTES)
+    monkeypatch.setattr(kept_events, "MAX_KEPT_BYTES", room)
+    told = read(LINES, *(ended(call) for call in range(10, 15)))
+    assert told.progress.composition_id == "c" * 64
+    assert [started.call for started in told.progress.open] == [0, 2]
+    assert len(told.progress.ended) == 1
+    assert (told.progress.forgotten, told.dropped) == (5, 0)
+    starts = [write_message(started) + b"\n" for started in STARTED]
+    monkeypatch.setattr(kept_events, "MAX_KEPT_BYTES", len(starts[0]) + kept_events.EVENT_BYTES)
+    assert [started.call for started in read(*starts).progress.open] == [2]
 
 
 @given(chunks=st.lists(st.binary(max_size=30)), limit=st.integers(1, 40))

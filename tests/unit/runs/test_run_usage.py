@@ -9,6 +9,8 @@ from noether_supervisor.runs.usage import (
     PARALLEL_STAGES,
     TreeUsage,
     excess,
+    most_processes,
+    swarm,
 )
 
 MIB = 1024 * 1024
@@ -33,6 +35,14 @@ def test_tree_beyond_its_limit() -> None:
     assert sentence is not None
     assert "in 12 processes" in sentence
     assert f"{PARALLEL_STAGES} at a time" in sentence
+
+
+def test_more_processes_than_a_run_may_have() -> None:
+    most = most_processes(100)
+    assert swarm(most, 100) is None
+    sentence = swarm(most + 1, 100)
+    assert sentence is not None
+    assert f"had {most + 1} processes" in sentence
 
 
 def test_samples_of_this_process() -> None:

@@ -1,3 +1,4 @@
+import itertools
 import os
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pytest
 
 from noether_contract.outcomes import ErrorClass
 from noether_runner.errors import StageError
+from noether_runner.sandbox import private_directory as places
 from noether_runner.sandbox.private_directory import private_directory
 
 
@@ -30,6 +32,20 @@ def test_whatever_was_left_in_it(tmp_path: Path) -> None:
         (directory / "a").chmod(0o500)
     assert list((tmp_path / "work").iterdir()) == []
     assert (outside / "keep").read_text() == "kept"
+
+
+def test_an_empty_one_may_stay_a_full_one_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "_stayed", itertools.count())
+    monkeypatch.setattr(places, "_MOST_STAY", 2)
+    with private_directory(tmp_path, {}, may_stay=True) as directory:
+        (directory / "left").write_text("x")
+    assert list(tmp_path.iterdir()) == []
+    for _ in range(4):
+        with private_directory(tmp_path, {"stage.py": b""}, may_stay=True):
+            pass
+    assert [list(each.iterdir()) for each in tmp_path.iterdir()] == [[], []]
 
 
 def test_it_is_removed_after_an_error_as_well(tmp_path: Path) -> None:

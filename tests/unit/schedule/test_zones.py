@@ -65,6 +65,16 @@ def test_a_link_into_the_database_tells_the_name(tmp_path: Path) -> None:
     assert process_zone({}, link).key == "Europe/Madrid"
 
 
+def test_a_link_into_a_database_that_is_gone_still_tells_the_name(tmp_path: Path) -> None:
+    link = tmp_path / "localtime"
+    link.symlink_to(tmp_path / "zoneinfo" / "Asia" / "Tokyo")
+    assert process_zone({}, link).key == "Asia/Tokyo"
+    link.unlink()
+    link.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ZoneError, match=r"link to .*elsewhere, which is not there"):
+        process_zone({}, link)
+
+
 def test_a_broken_system_zone_is_an_error(tmp_path: Path) -> None:
     broken = tmp_path / "localtime"
     broken.write_bytes(b"TZif2 nothing more")

@@ -4,6 +4,8 @@ import asyncio
 import json
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,31 @@ def test_every_answer_is_a_line(tmp_path: Path) -> None:
         {"first": {"ask": "run", "job": "grüße"}},
         {"second": True},
     ]
+
+
+def test_processes_below_the_service_give_no_orders(tmp_path: Path) -> None:
+    """As stages are: this process is the service here, so a child of it is refused."""
+    program = (
+        "import socket, sys\n"
+        "line = socket.socket(socket.AF_UNIX)\n"
+        "line.connect(sys.argv[1])\n"
+        "line.sendall(b'{}\\n')\n"
+        "print(line.makefile().read())\n"
+    )
+    command = [sys.executable, "-I", "-c", program, SOCKET_NAME]
+
+    async def serve() -> str:
+        server = ControlServer(tmp_path, answer)
+        await server.open()
+        try:
+            asking = await asyncio.to_thread(
+                subprocess.run, command, cwd=tmp_path, capture_output=True, text=True, check=True
+            )
+            return asking.stdout
+        finally:
+            await server.close()
+
+    assert json.loads(asyncio.run(serve())).keys() == {"error"}
 
 
 def test_the_socket_is_private_and_goes_with_its_server(tmp_path: Path) -> None:

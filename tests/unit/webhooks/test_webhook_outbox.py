@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from history_samples import fire, minute, owed, succeeded
-from noether_supervisor.errors import HistoryError
+from history_samples import fire, minute, owed, succeeded, to_its_receiver
+from noether_supervisor.errors import HistoryError, SupervisorError
 from noether_supervisor.history import ledger
 from noether_supervisor.history.deliveries import DeliveryBook
 from noether_supervisor.history.reading import recent
@@ -18,7 +18,7 @@ from noether_supervisor.records import Attempt, Delivery, OwedDelivery
 from noether_supervisor.storage.connection import Database
 from noether_supervisor.webhooks.attempts import Answered, Unanswered
 from noether_supervisor.webhooks.outbox import CALLS_AT_ONCE, CALLS_PER_RECEIVER, Outbox
-from noether_supervisor.webhooks.terms import RefusalError, Terms
+from noether_supervisor.webhooks.terms import Terms
 
 
 class StillClock:
@@ -49,7 +49,7 @@ class MadeUpSender:
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
-            if "slow" in delivery.owed.url:
+            if "slow" in delivery.owed.receiver:
                 await self.release.wait()
         finally:
             self.under_way -= 1
@@ -110,6 +110,7 @@ def outbox_on(
         DeliveryBook(database),
         sender,
         StillClock(),
+        terms_for=to_its_receiver,
         calls_at_once=calls_at_once,
         calls_per_receiver=calls_per_receiver,
     )
@@ -241,7 +242,7 @@ def test_a_database_in_trouble_leaves_the_delivery_owed(play: Callable[[Scenario
 
     async def scenario(database: Database, sender: MadeUpSender) -> None:
         await owing(database, 1)
-        outbox = Outbox(FullDisk(database), sender, StillClock())
+        outbox = Outbox(FullDisk(database), sender, StillClock(), terms_for=to_its_receiver)
         await outbox.start()
         assert await outbox.stop(seconds=30) == 1
         assert await shown(database) == ["owed"]
@@ -329,7 +330,7 @@ def test_what_was_put_off_is_due_after_a_restart(play: Callable[[Scenario], None
         outbox = outbox_on(database, sender)
         await outbox.owe_now(await owing(database, 1, most_attempts=2))
         await outbox.stop(seconds=30)
-        later = Outbox(DeliveryBook(database), sender, LaterClock())
+        later = Outbox(DeliveryBook(database), sender, LaterClock(), terms_for=to_its_receiver)
         await later.start()
         assert await later.stop(seconds=30) == 0
         assert await shown(database) == ["delivered, answered 200 after 2 attempts"]
@@ -401,17 +402,43 @@ def test_the_terms_are_asked_for_at_each_attempt(play: Callable[[Scenario], None
     play(scenario)
 
 
-def test_a_delivery_whose_terms_are_refused_has_failed(play: Callable[[Scenario], None]) -> None:
-    def refuse(_: OwedDelivery) -> Terms:
-        raise RefusalError("it cannot be signed")
+def test_what_nobody_knows_where_to_send_stays_owed_until_somebody_does(
+    play: Callable[[Scenario], None],
+) -> None:
+    known: set[str] = set()
+
+    def terms_for(owed: OwedDelivery) -> Terms | None:
+        return to_its_receiver(owed) if owed.job in known else None
 
     async def scenario(database: Database, sender: MadeUpSender) -> None:
-        number = await owing(database, 1, most_attempts=5)
-        outbox = Outbox(DeliveryBook(database), sender, StillClock(), terms_for=refuse)
-        assert (await outbox.owe_now(number)).state == "failed"
-        assert sender.called == []
-        assert await shown(database) == ["failed: it cannot be signed"]
-        await outbox.stop(seconds=30)
+        first, second, asked = [await owing(database, number) for number in range(3)]
+        outbox = Outbox(DeliveryBook(database), sender, StillClock(), terms_for=terms_for)
+        outbox.owe(first)
+        outbox.owe(second)
+        with pytest.raises(SupervisorError, match="no webhook of the job 'digest'"):
+            await outbox.owe_now(asked)
+        outbox.reconsider()
+        assert await shown(database) == ["owed"] * 3
+        known.add("digest")
+        assert (await outbox.owe_now(asked)).state == "delivered"
+        outbox.reconsider()
+        assert await outbox.stop(seconds=30) == 0
+        assert await shown(database) == ["delivered, answered 200"] * 3
+
+    play(scenario)
+
+
+def test_the_next_start_asks_again_where_to_send(play: Callable[[Scenario], None]) -> None:
+    async def scenario(database: Database, sender: MadeUpSender) -> None:
+        book = DeliveryBook(database)
+        await owing(database, 1)
+        outbox = Outbox(book, sender, StillClock(), terms_for=lambda _: None)
+        await outbox.start()
+        assert await outbox.stop(seconds=30) == 1
+        second = outbox_on(database, sender)
+        await second.start()
+        assert await second.stop(seconds=30) == 0
+        assert sender.called == ["http://fast/hook"]
 
     play(scenario)
 

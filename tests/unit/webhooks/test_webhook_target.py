@@ -33,4 +33,5 @@ def test_receivers_are_told_apart_by_host_and_port() -> None:
     assert {receiver_of(url) for url in same} == {"https://a.example:443"}
     others = ("http://a.example/x", "https://b.example/x", "https://a.example:444/x")
     assert len({receiver_of(url) for url in (*same, *others)}) == 4
-    assert receiver_of("what is this") == "what is this"
+    assert receiver_of("http://u:p@[::1]/x") == "http://[::1]:80"
+    assert receiver_of("what is this") == "(unreadable URL)"

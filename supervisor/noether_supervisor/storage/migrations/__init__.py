@@ -5,6 +5,7 @@ takes every step, an older one those that it has not taken. `PRAGMA user_version
 the last step taken; `PRAGMA application_id` tells our files from other SQLite files.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -74,6 +75,18 @@ def version_of(connection: sqlite3.Connection, path: Path, known: int | None = N
             "give this one another state_dir"
         )
     return version
+
+
+def missing_tables(connection: sqlite3.Connection) -> set[str]:
+    """The tables that the steps make and the database does not have."""
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as new:
+        bring_up_to_date(new, Path(":memory:"))
+        return _tables(new) - _tables(connection)
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    return {name for (name,) in rows}
 
 
 def _statements(script: str) -> Iterator[str]:
