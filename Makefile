@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # .ci/run measures coverage with the same command: RUN=".venv/bin/coverage run"
 RUN ?= $(BIN)/python
 
-.PHONY: demo test check bench chaos clean install develop
+.PHONY: demo test check bench chaos soak clean install develop
 
 demo: install ## install, run the scheduler on examples/ with a webhook receiver; Ctrl-C ends it
 	$(BIN)/python examples/demo.py
@@ -26,7 +26,10 @@ bench: develop ## measure the figures of DESIGN §5 beside `python3 -I -c pass`
 	$(BIN)/python -m pytest -m bench -s
 
 chaos: develop ## kill the service again and again, and count what is left
-	$(BIN)/python -m pytest -m chaos
+	$(BIN)/python -m pytest -m chaos tests/chaos
+
+soak: develop ## half an hour of a busy service, watched for growth
+	$(BIN)/python -m pytest -m soak -s
 
 install: $(VENV)/.installed
 develop: $(VENV)/.developed

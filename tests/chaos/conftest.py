@@ -1,20 +1,22 @@
-"""A chaos test has a place of its own, and leaves no process."""
+"""The scenarios of a session run side by side; in the end one line tells what they came to."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from process_watch import nothing_left
-from running_service import Place
+from chaos_arena import ACCOUNTS, Arena, opened_arena, summary
 
 
-@pytest.fixture(autouse=True)
-def _nothing_left() -> Iterator[None]:
-    with nothing_left():
-        yield
+@pytest.fixture(scope="session")
+def arena(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Arena]:
+    with opened_arena(request.session.items, tmp_path_factory.mktemp) as opened:
+        yield opened
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if ACCOUNTS:
+        for account in ACCOUNTS:
+            terminalreporter.write_line(f"  {account}")
+        terminalreporter.write_line(summary())

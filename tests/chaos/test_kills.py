@@ -1,181 +1,107 @@
-"""SIGKILL at random instants, again and again: nothing is lost, nothing happens twice.
+"""Signals at random instants, again and again: nothing is lost, nothing happens twice."""
 
-Jobs are due every second. In the end three lists have to agree: the instants that were due, the
-entries of the ledger, and the webhooks that arrived. `NOETHER_CHAOS_KILLS` says how often to
-kill, `NOETHER_CHAOS_SEED` repeats a run's instants; both are printed with the counts (`-s`).
-"""
-
-import json
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
-from collections import Counter
-from contextlib import closing
-from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
-from ledger_reading import SECOND, assert_each_once, covered, whole_second_after
-from noether_supervisor.webhooks.payload import webhook_id
-from process_watch import living_descendants
-from receivers import Call, Receiver, receiver
+from busy_place import PEACEFUL, Account, compare, configure, finish, prepare, settle
+from chaos_arena import KILLS, beside_others
+from noether_supervisor.runs.process import facts_of
+from process_watch import command_of, living_descendants
+from receivers import receiver
 from running_service import HERE, Place, Service
-from service_stages import spec, stage
 
 pytestmark = pytest.mark.chaos
 
-KILLS = int(os.environ.get("NOETHER_CHAOS_KILLS", "25"))
-SEED = int(os.environ.get("NOETHER_CHAOS_SEED", random.randrange(2**32)))
-LONGEST_LIFE_SECONDS = 3.0
-WITHOUT_A_RUN = ("skipped", "missed")
+LONGEST_LIFE_SECONDS = 2.0
+SHARE_OF_EARLY_ENDS = 0.25
+"""How many services may be ended before their start is complete."""
 
-MARKS = spec(
-    "marks",
-    """
-import time
-
-def execute(input):
-    with open(input["file"], "a") as file:
-        file.write("ran\\n")
-    time.sleep(input["seconds"])
-    return input["seconds"]
-""",
-)
-"""Leaves a line for each time that it ran, and takes its time."""
-
-JOBS: dict[str, dict[str, Any]] = {
-    "quick": {"overlap": "allow", "catch_up": "all", "seconds": 0},
-    "patient": {"overlap": "queue", "catch_up": "last", "seconds": 0.7},
-    "long": {"overlap": "skip", "catch_up": "none", "seconds": 1.6},
-    "replaced": {"overlap": "replace", "catch_up": "none", "seconds": 1.2},
-}
+LONGEST_STOP_SECONDS = 1.5
+SHARE_OF_SIGTERM = 0.3
 
 
-def configure(place: Place, url: str, **more: Any) -> None:
-    jobs = []
-    for name, policy in JOBS.items():
-        argument = {"file": str(place.folder / f"{name}.ran"), "seconds": policy["seconds"]}
-        job = {"name": name, "graph": "marks.json", "cron": "* * * * *", "input": argument}
-        policies = {key: policy[key] for key in ("overlap", "catch_up")}
-        jobs.append({**job, **policies, "webhook": url, **more})
-    place.configure(*jobs, max_concurrent_runs=8)
+def end(service: Service, chance: random.Random) -> signal.Signals:
+    """Ends a service by chance: at once, gently, or gently and then at once; by which signal."""
+    if chance.random() > SHARE_OF_SIGTERM:
+        service.send(signal.SIGKILL)
+        return signal.SIGKILL
+    gentle = chance.choice([signal.SIGTERM, signal.SIGINT])
+    # Python itself, while it starts, is no match for a SIGINT
+    service.send(gentle if "started: " in service.log else signal.SIGTERM)
+    try:
+        service.process.wait(chance.uniform(0, LONGEST_STOP_SECONDS))
+    except subprocess.TimeoutExpired:
+        again = chance.choice([signal.SIGTERM, signal.SIGKILL])
+        service.send(again)
+        return again
+    return signal.SIGTERM
 
 
-@pytest.fixture
-def jobs(place: Place) -> Place:
-    place.stages(MARKS)
-    place.graph("marks", stage("marks"))
-    return place
-
-
-def wait_for_all(service: Service) -> None:
-    """Until a run of each job has ended; one that is replaced every second never succeeds."""
-    for name in JOBS:
-        service.wait_for("ended", f"job={name} ")
-
-
-def settle(place: Place, hooks: Receiver) -> list[dict[str, Any]]:
-    """Lets the last runs end and whatever waits be dropped; the ledger, all of it closed."""
-    with place.service(every_second=True) as service:
-        wait_for_all(service)
-        stopped_at = datetime.now(UTC)
-        assert service.stop() == 0
-    configure(place, hooks.url, enabled=False)
-    with place.service(every_second=True) as service:
-        assert service.stop() == 0
-    entries = place.history()
-    for name in JOBS:
-        instants = covered([entry for entry in entries if entry["job"] == name])
-        assert_each_once(instants)
-        assert instants[-1] >= whole_second_after(stopped_at) - 2 * SECOND
-    return entries
-
-
-def check(place: Place, entries: list[dict[str, Any]], hooks: Receiver, what: str) -> None:
-    """Whether due instants, ledger and webhooks agree; prints the counts."""
-    statuses = Counter(entry["status"] for entry in entries)
-    assert statuses["running"] == statuses["waiting"] == 0
-    runs = [entry for entry in entries if entry["status"] not in WITHOUT_A_RUN]
-    assert [entry for entry in runs if entry["ended_at"] is None] == []
-    assert {entry["delivery"] for entry in runs} == {"delivered, answered 200"}
-    calls = [hooks.calls.get_nowait() for _ in range(hooks.calls.qsize())]
-    told = _by_id(calls)
-    assert told.keys() == {webhook_id(entry["run_id"]) for entry in runs}
-    for entry in runs:
-        body = told[webhook_id(entry["run_id"])]
-        assert (body["job"], body["fired_at"]) == (entry["job"], entry["due"])
-        assert body["ok"] is (entry["status"] == "succeeded")
-    for name in JOBS:
-        mine = [entry for entry in runs if entry["job"] == name]
-        ran = len((place.folder / f"{name}.ran").read_text().splitlines())
-        # at most once each; one that was killed may have died before its first line
-        assert sum(entry["status"] == "succeeded" for entry in mine) <= ran <= len(mine)
-    state = place.folder / ".noether" / "scheduler"
-    with closing(sqlite3.connect(state / "history.db")) as history:
-        assert history.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    assert not (state / "work").exists() or list((state / "work").iterdir()) == []
-    due = sum(entry["due_count"] for entry in entries)
-    print(
-        f"\nseed {SEED}: {what}; {due} instants of {len(JOBS)} jobs were due, each covered once; "
-        f"{len(entries)} entries: {dict(statuses)}; {len(calls)} webhooks arrived for "
-        f"{len(runs)} runs, {len(calls) - len(told)} of them repeated"
-    )
-
-
-def _by_id(calls: list[Call]) -> dict[str, dict[str, Any]]:
-    told: dict[str, dict[str, Any]] = {}
-    for call in calls:
-        body = json.loads(call.body)
-        assert told.setdefault(call.headers["webhook-id"], body) == body
-    return told
-
-
-def test_the_service_is_killed_again_and_again(jobs: Place) -> None:
-    chance = random.Random(SEED)
+@beside_others
+def test_the_service_is_ended_again_and_again(place: Place, chance: random.Random) -> Account:
     command = [sys.executable, str(HERE / "every_second_service.py")]
-    starts = 0
+    kills = stops = starts = 0
+    prepare(place)
     with receiver() as hooks:
-        configure(jobs, hooks.url)
-        for _ in range(KILLS):
-            with jobs.started(command) as service:
+        configure(place, hooks.url, top={"shutdown_grace": 0.5})
+        while kills < KILLS:
+            with place.started(command) as service:
+                if chance.random() > SHARE_OF_EARLY_ENDS:
+                    service.wait_for("started: ")
                 try:
                     code = service.process.wait(chance.uniform(0, LONGEST_LIFE_SECONDS))
+                    pytest.fail(f"it ended by itself ({code}):\n{service.log}")
                 except subprocess.TimeoutExpired:
-                    service.send(signal.SIGKILL)
+                    last = end(service, chance)
                     code = service.ended()
-                assert code == -signal.SIGKILL, service.log
-                starts += "started: " in service.log
-        entries = settle(jobs, hooks)
-        check(jobs, entries, hooks, f"{KILLS} kills, {starts} of them after the start was complete")
-    assert {entry["status"] for entry in entries} <= {
-        "succeeded",
-        "interrupted",
-        *WITHOUT_A_RUN,
-    }
+                kills += code == -signal.SIGKILL
+                stops += code == 0
+                # a start that is not complete has nothing to say about a signal yet
+                complete = "started: " in service.log
+                early = set() if complete else {-signal.SIGTERM}
+                allowed = {-last} if last is signal.SIGKILL else {0, *early}
+                assert code in {0, *allowed}, f"{last} {code}\n{service.log}"
+                starts += complete
+        entries = settle(place, hooks.url)
+        what = f"{kills} kills and {stops} stops, {starts} of them after the start was complete"
+        return compare(place, entries, hooks, Account(what, kills))
 
 
-def test_whatever_is_below_the_service_is_killed_again_and_again(jobs: Place) -> None:
-    chance = random.Random(SEED)
-    killed = 0
+@beside_others
+def test_whatever_is_below_the_service_is_killed(place: Place, chance: random.Random) -> Account:
+    killed = nurseries = 0
+    prepare(place)
     with receiver() as hooks:
-        configure(jobs, hooks.url)
-        with jobs.service(every_second=True) as service:
+        configure(place, hooks.url)
+        with place.service(every_second=True) as service:
             while killed < KILLS:
-                service.wait_for(
-                    "ended", f"job={chance.choice(list(JOBS))} ", count=killed // 5 + 1
-                )
+                service.wait_for("ended", "job=", count=killed * 3 // 2 + 1)
                 below = sorted(living_descendants(service.pid))
-                if below:
-                    try:
-                        os.kill(chance.choice(below), signal.SIGKILL)
-                        killed += 1
-                    except ProcessLookupError:
-                        pass
-            wait_for_all(service)
-            assert service.stop() == 0
-        entries = settle(jobs, hooks)
-        check(jobs, entries, hooks, f"{killed} processes below the service were killed")
+                nursery = [pid for pid in below if is_nursery(pid, service.pid)]
+                if nursery and chance.random() < 0.25:
+                    below = nursery
+                if below and kill(chance.choice(below)):
+                    killed += 1
+                    nurseries += below == nursery
+            entries = finish(place, service, hooks.url)
+        what = f"{killed} processes below the service were killed, {nurseries} times the nursery"
+        hurt = PEACEFUL | {"crashed", "failed", "timed_out"}
+        return compare(place, entries, hooks, Account(what, killed), allowed=hurt)
+
+
+def is_nursery(pid: int, service: int) -> bool:
+    facts = facts_of(pid)
+    return facts is not None and facts.parent == service and "nursery_process" in command_of(pid)
+
+
+def kill(pid: int) -> bool:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
