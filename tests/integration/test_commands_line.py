@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from noether_contract import __version__
-from noether_supervisor.cli import main, split_command
+from noether_supervisor.arguments import split_command
+from noether_supervisor.cli import main
 from noether_supervisor.config.schema import schema_text
 
 JOBS = {"jobs": [{"name": "tick", "cron": "*/5 * * * *", "graph": "g.json"}]}
