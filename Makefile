@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # .ci/run measures coverage with the same command: RUN=".venv/bin/coverage run"
 RUN ?= $(BIN)/python
+# as many tests at a time as there are cores
+PYTEST_OPTIONS ?= -n logical --dist loadfile
 
 .PHONY: demo test check bench chaos soak clean install develop
 

@@ -2,6 +2,8 @@
 
 import functools
 import os
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,8 @@ import pytest
 from harness_calls import call, run_harness
 
 NOBODY = 65534
+_FOLDERS_OF_PYTEST = 3
+"""Of the user, of the session, of the worker."""
 
 OUT_OF_REACH_OF_LANDLOCK = {
     "iso_net_none": "the host's interfaces can be listed: there is no network name space",
@@ -39,6 +43,14 @@ def users() -> list[Any]:
 def as_user(user: int | None) -> dict[str, Any]:
     """Options of the harness for a runner of this user; None: of our own."""
     return {} if user is None else {"user": user, "clean_fork": True}
+
+
+def open_to_everybody(folder: Path) -> None:
+    """Lets other users pass into a test's folder: through those that pytest has put around it."""
+    for above in (folder, *list(folder.parents)[:_FOLDERS_OF_PYTEST]):
+        if above == Path(tempfile.gettempdir()):
+            break
+        above.chmod(0o755)
 
 
 def need_backend(backend: str, user: int | None = None) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from harness_calls import HARNESS, LIMIT_SECONDS, call, command_of, no_process_left
 from noether_runner.sandbox.descendants import descendants_of
-from sandbox_backends import need_backend
+from sandbox_backends import need_backend, open_to_everybody
 
 DAEMON = (
     "import os, subprocess, time\n"
@@ -36,8 +36,7 @@ def with_stage_running(tmp_path: Path, then: Callable[[int], None]) -> dict[str,
     """
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
+    open_to_everybody(tmp_path)
     fifo.chmod(0o666)
     declared = [{"effect": "FsWrite", "path": str(fifo)}]
     case = {"calls": [call(DAEMON, str(fifo), isolation="bwrap", effects=declared)]}

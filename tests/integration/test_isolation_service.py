@@ -9,7 +9,7 @@ import pytest
 
 from process_watch import nothing_left
 from running_service import Place
-from sandbox_backends import NOBODY, need_backend
+from sandbox_backends import NOBODY, need_backend, open_to_everybody
 from service_stages import spec, stage
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
@@ -78,8 +78,7 @@ def test_the_backend_is_in_the_trace_and_in_the_log(place: Place, backend: str) 
 def test_check_lists_what_stages_get(place: Place) -> None:
     need_backend("bwrap")
     (place.folder / "out").mkdir()
-    for folder in (place.folder, place.folder.parent, place.folder.parent.parent):
-        folder.chmod(0o755)
+    open_to_everybody(place.folder)
     place.configure(
         {"name": "who", "graph": "who.json", "isolation": "bwrap", "network": True},
         {"name": "keep", "graph": "keep.json", "isolation": "bwrap", "fs_write": ["out"]},
@@ -98,8 +97,7 @@ def test_check_lists_what_stages_get(place: Place) -> None:
 
 def test_two_lines_keep_what_is_written(place: Place) -> None:
     need_backend("bwrap")
-    for folder in (place.folder, place.folder.parent, place.folder.parent.parent):
-        folder.chmod(0o755)
+    open_to_everybody(place.folder)
     out = place.folder / "out"
     out.mkdir()
     out.chmod(0o777)

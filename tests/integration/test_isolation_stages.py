@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness_calls import call, need, run_harness
-from sandbox_backends import need_backend
+from sandbox_backends import need_backend, open_to_everybody
 
 BACKENDS = ["bwrap", "landlock"]
 PATIENCE_MS = 700
@@ -141,8 +141,7 @@ WRITE = "def execute(path):\n    open(path, 'w').write('made inside')\n    retur
 @pytest.fixture
 def shared(tmp_path: Path) -> Path:
     """A folder with a file, open to whomever a sandbox runs as."""
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
+    open_to_everybody(tmp_path)
     folder = tmp_path / "shared"
     folder.mkdir()
     (folder / "file").write_text("content")

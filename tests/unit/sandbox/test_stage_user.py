@@ -16,6 +16,7 @@ from noether_runner.sandbox.stage_user import (
     named_user,
     sandbox_user,
 )
+from sandbox_backends import open_to_everybody
 
 SOMEBODY = StageUser(4321, 4321, (4322,))
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
@@ -59,10 +60,7 @@ def test_a_folder_on_the_way(tmp_path: Path, mode: int, user: StageUser, expecte
     folder.mkdir()
     (folder / "file").write_text("x")
     (folder / "file").chmod(0o644)
-    for parent in tmp_path.parents[:-1]:
-        if parent.stat().st_uid == os.getuid() and parent != Path("/tmp"):
-            parent.chmod(0o755)
-    tmp_path.chmod(0o755)
+    open_to_everybody(tmp_path)
     folder.chmod(mode)
     assert can_reach(str(folder / "file"), user) is expected
     assert closed_folder(str(folder / "file"), user) == (None if expected else folder)
