@@ -217,7 +217,8 @@ def test_a_later_fire_takes_the_place_of_one_that_waits_for_its_next_attempt(
 ) -> None:
     here, gate = posts
     retry = {"attempts": 2, "delay": 3600}
-    configure_waits(place, posts, cron="* * * * *", overlap="replace", retry=retry)
+    # every three seconds: the attempt has failed before the later fire would end it
+    configure_waits(place, posts, cron="*/3 * * * *", overlap="replace", retry=retry)
     with place.service(every_second=True) as service:
         here.reached()
         fail(gate)
