@@ -27,7 +27,7 @@ from noether_runner.sandbox import wire
 from noether_runner.sandbox.cancellation import CancelSwitch
 from noether_runner.sandbox.child import Children, ZygoteProcess
 from noether_runner.session import run_session
-from noether_runner.work_place import new_folder
+from noether_runner.work_place import WorkPlace, new_folder
 
 _GRAPH = (
     '{"description":"","version":"0.1.0","root":{"op":"Sequential","stages":['
@@ -59,14 +59,15 @@ class Rehearsal:
         """Goes through a whole run; raises RuntimeError when that fails."""
         if not self._folder:
             return
-        with _store_file() as store:
+        # each its own: a service that lives long rehearses hundreds of thousands of times
+        with _store_file() as store, WorkPlace(f"{self._folder}/{os.getpid()}") as work_dir:
             request = RunRequest(
                 run_id="rehearsal",
                 graph_text=_GRAPH,
                 graph_path=_NOWHERE,
                 store=FileStoreRef(path=store),
                 cache_dir=_NOWHERE,
-                work_dir=self._folder,
+                work_dir=str(work_dir),
                 grants=stage_grants({"LANG": "C.UTF-8"}, {}, ()),
             )
             request = read_request_line(write_message(request))

@@ -25,7 +25,8 @@ def test_it_leaves_no_file_and_no_process(tmp_path: Path, monkeypatch: pytest.Mo
     rehearsal.rehearse()
     rehearsal.rehearse()
     assert living_descendants() == before
-    assert len(list(tmp_path.iterdir())) == 1
+    (folder,) = tmp_path.iterdir()
+    assert list(folder.iterdir()) == []
     rehearsal.close()
     assert list(tmp_path.iterdir()) == []
 
