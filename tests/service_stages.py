@@ -80,11 +80,18 @@ never anything else. A stage of the same user could go on upwards, but so must n
 GROWS_BY_PROCESSES = Hostile(
     "grows_by_processes",
     """
-import os, signal
+import os, signal, time
+
+def fork():
+    while True:
+        try:
+            return os.fork()
+        except BlockingIOError:
+            time.sleep(0.01)  # another stage of the same user has taken all there may be
 
 def execute(input):
     for _ in range(2 * max(4, os.cpu_count()) + 6):
-        if os.fork() == 0:
+        if fork() == 0:
             kept = bytearray(32 * 1024 * 1024)
             signal.pause()
     signal.pause()

@@ -85,8 +85,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="noether-run",
         usage="noether-run GRAPH [--input JSON] [options]",
-        description="Runs one composition graph: its output on standard output, progress on "
-        "standard error.",
+        description="Runs one composition graph: its output on standard output; trouble, and on "
+        "a terminal progress, on standard error.",
+        # as noether-scheduler: what works today must not become ambiguous with a new option
+        allow_abbrev=False,
         epilog="Exit codes: 0 succeeded, 1 the run failed, 2 refused before running (usage, graph, "
         "store), 124 timed out, 130/143 interrupted.",
     )
